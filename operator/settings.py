@@ -1,0 +1,44 @@
+"""The operator's settings: read once from the environment, nothing else reads it.
+
+Each field is `SKEP_<NAME>` in upper case; the default and its reason stand beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import get_type_hints
+
+from skep.operator.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Read with `Settings.from_env()`; a wrong value raises UsageError that names the variable."""
+
+    secrets_dir: Path = Path("/run/secrets")  # where Swarm mounts secrets
+    edge_url: str = "http://tasks.traefik:80"  # every task behind this name is asked by the judge
+    http_host: str = "0.0.0.0"  # noqa: S104 - inside a container; the stack publishes no port of it
+    http_port: int = 9120  # /healthz, /readyz, /metrics
+    workers: int = 8  # tenants reconciled at once: PostgreSQL gains little beyond 8 clones at a time
+    call_deadline_s: float = 5.0  # one engine call; the daemon itself gives up after 20
+    job_deadline_s: float = 300.0  # one migration of one tenant
+    resync_s: float = 60.0  # a full list even if no event came
+    rota_s: float = 600.0  # slow checks that need a connection into each tenant, spread over this period
+    history: int = 10  # revisions kept a source
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
+        env = os.environ if env is None else env
+        types = get_type_hints(cls)
+        values: dict[str, object] = {}
+        for field in fields(cls):
+            variable = f"SKEP_{field.name.upper()}"
+            if (text := env.get(variable)) is not None:
+                try:
+                    values[field.name] = types[field.name](text)
+                except ValueError as error:
+                    raise UsageError(f"{variable}={text!r} is not a {types[field.name].__name__}") from error
+        return cls(**values)  # type: ignore[arg-type]  # each value went through its field's own type
