@@ -52,6 +52,8 @@ class Configs(Protocol):
 class Secrets(Protocol):
     async def list_secrets(self, *, label: str) -> tuple[Secret, ...]: ...
 
+    async def inspect_secret(self, ref: str) -> Secret: ...
+
     async def create_secret(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
         """The new ID. Raises NameTaken; EngineRefused for data outside 1 to 511,999 bytes or a bad name."""
         ...
@@ -70,7 +72,9 @@ class Networks(Protocol):
 
 
 class Services(Protocol):
-    async def list_services(self, *, label: str) -> tuple[Service, ...]: ...
+    async def list_services(self, *, label: str) -> tuple[Service, ...]:
+        """Services, never jobs. `running` is filled in here and 0 in `inspect_service`."""
+        ...
 
     async def inspect_service(self, ref: str) -> Service: ...
 

@@ -177,6 +177,10 @@ class Service:
     running: int = 0
     created_at: datetime | None = None
 
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
 
 TaskState = Literal[
     "new", "pending", "assigned", "preparing", "starting", "running", "complete", "failed", "shutdown", "rejected",

@@ -1,0 +1,1 @@
+"""Where declarations come from, and what they add up to."""
