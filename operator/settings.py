@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import get_type_hints
+from typing import get_origin, get_type_hints
 
 from skep.operator.errors import UsageError
 
@@ -28,6 +28,17 @@ class Settings:
     resync_s: float = 60.0  # a full list even if no event came
     rota_s: float = 600.0  # slow checks that need a connection into each tenant, spread over this period
     history: int = 10  # revisions kept a source
+    proxies: tuple[str, ...] = ("tasks.traefik",)  # whose X-Forwarded-* an app may believe; space-separated
+    addresses: tuple[str, ...] = ()  # `host=real-host:port`, for an engine without name service (the embedded one)
+
+    def address(self, host: str, port: int) -> tuple[str, int]:
+        """Where *host* really answers: as declared, unless `addresses` moves it."""
+        for entry in self.addresses:
+            name, _, target = entry.partition("=")
+            if name == host:
+                real, _, real_port = target.rpartition(":")
+                return real, int(real_port)
+        return host, port
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -37,8 +48,9 @@ class Settings:
         for field in fields(cls):
             variable = f"SKEP_{field.name.upper()}"
             if (text := env.get(variable)) is not None:
+                kind = types[field.name]
                 try:
-                    values[field.name] = types[field.name](text)
+                    values[field.name] = tuple(text.split()) if get_origin(kind) is tuple else kind(text)
                 except ValueError as error:
-                    raise UsageError(f"{variable}={text!r} is not a {types[field.name].__name__}") from error
+                    raise UsageError(f"{variable}={text!r} is not a {kind.__name__}") from error
         return cls(**values)  # type: ignore[arg-type]  # each value went through its field's own type

@@ -1,0 +1,308 @@
+"""The app: a tenant's service, its settings file, and its route at the edge."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+
+from skep.crds.platform import DatabaseServer, Platform
+from skep.operator import names
+from skep.operator.engine.spec import (
+    Config,
+    HealthCheck,
+    Image,
+    Mount,
+    Pairs,
+    Resources,
+    Route,
+    Secret,
+    Service,
+    ServiceSpec,
+    UpdatePolicy,
+    pairs,
+)
+from skep.operator.errors import NameTaken, TerminalError
+from skep.operator.loop.registry import DONE, Result, Wait
+from skep.operator.reconcilers import secret
+from skep.operator.reconcilers.record import Record
+from skep.operator.reconcilers.subject import Subject, tenants
+from skep.operator.reconcilers.world import World
+from skep.operator.settings import Settings
+
+PORT = 8080
+SETTINGS_FILE = "settings.json"
+PROXY_REFRESH_S = 2.0  # what the shipped Traefik polls with
+DRAIN_S = PROXY_REFRESH_S + 5.0
+STOP_GRACE_S = DRAIN_S + 20.0  # what runs when the drain ends may finish
+HEALTH = HealthCheck(port=PORT, interval_s=30.0, timeout_s=5.0, start_period_s=20.0, retries=3)
+UPDATE = UpdatePolicy(monitor_s=HEALTH.start_period_s + HEALTH.interval_s * HEALTH.retries + 10.0)
+ROLLED_BACK = ("rollback_started", "rollback_paused", "rollback_completed", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class AppFile:
+    """The settings file as a config, named by its content."""
+
+    name: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDrift:
+    """One field that differs; *have* and *want* are for people."""
+
+    field: str
+    have: str
+    want: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateFile:
+    file: AppFile
+
+
+@dataclass(frozen=True, slots=True)
+class CreateService:
+    spec: ServiceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateService:
+    service_id: str
+    version: int
+    spec: ServiceSpec
+    because: tuple[FieldDrift, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """A settings config or secret that neither the current nor the previous spec needs."""
+
+    kind: str
+    id: str
+    name: str
+
+
+Action = CreateFile | CreateService | UpdateService | Collect
+
+
+def route(record: Record) -> Route:
+    """How the edge finds this tenant: one pure value, rendered as labels on Swarm and as a file when embedded."""
+    return Route(
+        name=names.service(record.name),
+        hosts=record.spec.hosts,
+        port=PORT,
+        headers=pairs({"X-Skep-Tenant": record.uid}),
+        tls=record.spec.secure,
+    )
+
+
+def settings_file(record: Record, server: DatabaseServer, settings: Settings) -> AppFile:
+    host, port = settings.address(server.host, server.port)
+    generation = record.secret_generation
+    database = names.database(record.name, record.uid)
+    document = {
+        "tenant": record.name,
+        "uid": record.uid,
+        "displayName": record.spec.display_name,
+        "secure": record.spec.secure,
+        "proxies": list(settings.proxies),
+        "drainSeconds": DRAIN_S,
+        "database": {
+            "host": host,
+            "port": port,
+            "name": database,
+            "user": f"{database}_{secret.slot(generation)}",
+            # While an update starts first, two generations of tasks share the limit with one schema job.
+            "poolMax": max(1, (record.spec.database.connection_limit - 1) // (2 * max(1, record.spec.replicas))),
+        },
+        "settings": dict(record.spec.settings),
+    }
+    body = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+    return AppFile(names.settings(record.name, hashlib.sha256(body).hexdigest()), body)
+
+
+def owner_labels(record: Record) -> dict[str, str]:
+    return {names.TENANT: record.name, names.UID: record.uid}
+
+
+def desire(record: Record, file: AppFile, image: Image) -> ServiceSpec:
+    spec = ServiceSpec(
+        name=names.service(record.name),
+        image=image.pinned,
+        args=("web",),
+        labels=pairs(owner_labels(record)),
+        configs=(Mount(file.name, SETTINGS_FILE),),
+        secrets=secret.mounts(record),
+        networks=tuple(sorted({record.edge_network, record.data_network})),
+        replicas=0 if record.spec.suspend else record.spec.replicas,
+        resources=Resources(record.spec.cpus, record.spec.memory_bytes),
+        health=HEALTH,
+        update=UPDATE,
+        stop_grace_s=STOP_GRACE_S,
+        route=route(record),
+    )
+    revision = revision_of(spec)
+    return replace(
+        spec,
+        env=pairs({"SKEP_REVISION": revision}),
+        labels=pairs({**owner_labels(record), names.REVISION: revision}),
+    )
+
+
+# What may change without a new task: none of it can be seen from inside one.
+_OUTSIDE = frozenset({"labels", "route", "replicas", "update", "unmanaged", "env"})
+
+
+def revision_of(spec: ServiceSpec) -> str:
+    """Hash of what a task is started from: an answer that carries it comes from a task of this spec."""
+    inside = tuple((field.name, getattr(spec, field.name)) for field in fields(spec) if field.name not in _OUTSIDE)
+    return hashlib.sha256(repr(inside).encode()).hexdigest()[:16]
+
+
+def revision_label(spec: ServiceSpec) -> str:
+    return dict(spec.labels).get(names.REVISION, "")
+
+
+def drift(desired: ServiceSpec, observed: ServiceSpec) -> tuple[FieldDrift, ...]:
+    """Field by field, what somebody (or an older declaration) has there and what it should be."""
+    found: list[FieldDrift] = []
+    for field in fields(ServiceSpec):
+        want, have = getattr(desired, field.name), getattr(observed, field.name)
+        if want == have:
+            continue
+        if field.name in ("labels", "env", "unmanaged"):
+            found.extend(_pair_drift(field.name, have, want))
+        else:
+            found.append(FieldDrift(field.name, _show(have), _show(want)))
+    return tuple(found)
+
+
+def _pair_drift(field: str, have: Pairs, want: Pairs) -> Iterable[FieldDrift]:
+    before, after = dict(have), dict(want)
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) != after.get(key):
+            yield FieldDrift(f"{field}.{key}", before.get(key, "-"), after.get(key, "-"))
+
+
+def _show(value: object) -> str:
+    match value:
+        case Route():
+            return ", ".join(value.hosts)
+        case tuple():
+            return ", ".join(item.name if isinstance(item, Mount) else str(item) for item in value) or "-"
+        case None:
+            return "-"
+        case _:
+            return str(value)
+
+
+def plan(desired: ServiceSpec, observed: Service | None, file: AppFile, files: Iterable[Config]) -> tuple[Action, ...]:
+    """() when converged. Raises TerminalError if a service of our name is not this tenant's."""
+    actions: list[Action] = []
+    if file.name not in {config.name for config in files}:
+        actions.append(CreateFile(file))
+    if observed is None:
+        actions.append(CreateService(desired))
+    elif dict(observed.spec.labels).get(names.UID) != dict(desired.labels)[names.UID]:
+        raise TerminalError(
+            f"service {desired.name} belongs to somebody else (its {names.UID} label differs)",
+            reason="NotOurs",
+            remedy=f"rename or remove it: `docker service rm {desired.name}`",
+        )
+    elif because := drift(desired, observed.spec):
+        actions.append(UpdateService(observed.id, observed.version, desired, because))
+    return tuple(actions)
+
+
+def collect(
+    service: Service, record: Record, files: Iterable[Config], secrets: Iterable[Secret]
+) -> tuple[Collect, ...]:
+    """What nothing needs any more, once the service is as desired; a rollback's files are kept."""
+    specs = [service.spec, *([service.previous] if service.previous is not None else [])]
+    needed = {mount.name for spec in specs for mount in (*spec.configs, *spec.secrets)}
+    needed |= {mount.name for mount in secret.mounts(record)}
+    stale: list[Collect] = [Collect("config", each.id, each.name) for each in files if each.name not in needed]
+    stale += [
+        Collect("secret", each.id, each.name)
+        for each in secrets
+        if dict(each.labels).get(names.UID) == record.uid and each.name not in needed
+    ]
+    return tuple(stale)
+
+
+async def apply(actions: Iterable[Action], record: Record, world: World) -> None:
+    for action in actions:
+        match action:
+            case CreateFile(file=file):
+                labels = owner_labels(record) | {names.KIND: "settings"}
+                try:
+                    await world.create_config(file.name, file.body, labels)
+                except NameTaken:  # named by its content: whoever made it made the same
+                    await world.configs.sync()
+            case CreateService(spec=spec):
+                try:
+                    await world.create_service(spec)
+                except NameTaken:
+                    await world.services.sync()
+            case UpdateService(service_id=service_id, version=version, spec=spec):
+                await world.update_service(service_id, version, spec)
+            case Collect(kind="config", id=object_id):
+                await world.remove_config(object_id)
+            case Collect(id=object_id):
+                await world.remove_secret(object_id)
+
+
+def server_of(platform: Platform, name: str) -> DatabaseServer:
+    for server in platform.spec.databases:
+        if server.name == name:
+            return server
+    raise TerminalError(
+        f"the Platform no longer has database server {name}, which holds this tenant",
+        reason="ServerUnknown",
+        remedy=f"put {name} back under spec.databases",
+    )
+
+
+@tenants.reconciler("settings", after=("secrets",))
+async def write_settings(subject: Subject) -> Result:
+    """The settings file goes first: the schema job reads the same one."""
+    record, world = subject.known, subject.ports.world
+    file = settings_file(record, server_of(subject.platform, record.server), subject.ports.settings)
+    if file.name not in {config.name for config in world.configs_of(subject.name, "settings")}:
+        await apply((CreateFile(file),), record, world)
+    return DONE
+
+
+@tenants.reconciler("app", after=("schema",))
+async def reconcile(subject: Subject) -> Result:
+    record, ports = subject.known, subject.ports
+    world = ports.world
+    file = settings_file(record, server_of(subject.platform, record.server), ports.settings)
+    files = world.configs_of(subject.name, "settings")
+    desired = desire(record, file, await ports.images.resolve(record.spec.image))
+    observed = world.service(desired.name)
+    revision = revision_label(desired)
+
+    actions = plan(desired, observed, file, files)
+    if observed is not None and actions:
+        if record.attempted == revision and observed.update_state in ROLLED_BACK:
+            await subject.save(replace(record, latched=revision))
+        if subject.known.latched == revision:
+            raise TerminalError(
+                f"the update did not get healthy and was rolled back: {observed.update_message or 'no reason given'}",
+                reason="RolledBack",
+                remedy="the old version keeps serving; change the declaration to try again",
+            )
+        if observed.update_state == "updating" and record.attempted == revision:
+            return Wait("RollingOut", "the engine is still rolling out an earlier change", 1.0)
+    if actions:
+        if record.attempted != revision or record.latched:
+            await subject.save(replace(record, attempted=revision, latched=""))
+        await apply(actions, record, world)
+        observed = world.service(desired.name)
+    if observed is not None and observed.update_state != "updating":
+        await apply(collect(observed, record, files, world.secrets_of(subject.name)), record, world)
+    return DONE

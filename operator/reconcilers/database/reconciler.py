@@ -1,0 +1,135 @@
+"""Joins desire, observe, plan and apply for a tenant's database, and its removal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from skep.operator import names
+from skep.operator.errors import SkepError, TransientError
+from skep.operator.keys import RootKey
+from skep.operator.loop.registry import DONE, Result
+from skep.operator.reconcilers import secret
+from skep.operator.reconcilers.database.plan import (
+    Action,
+    DatabaseSpec,
+    Furnish,
+    check_identity,
+    ident,
+    plan,
+    sql,
+)
+from skep.operator.reconcilers.database.servers import Server
+from skep.operator.reconcilers.database.template import key_of
+from skep.operator.reconcilers.record import Record
+from skep.operator.reconcilers.subject import Subject, tenants
+
+
+def desire(record: Record, keys: RootKey, admin: str) -> DatabaseSpec:
+    generation = record.secret_generation
+    active = secret.database_purpose(generation)
+    database = record.spec.database
+    return DatabaseSpec(
+        name=names.database(record.name, record.uid),
+        tenant=record.name,
+        uid=record.uid,
+        admin=admin,
+        verifiers=tuple(
+            (
+                names.login(record.name, record.uid, slot),
+                keys.verifier(record.uid, active, generation) if active == f"db-{slot}" else None,
+            )
+            for slot in ("a", "b")
+        ),
+        connection_limit=database.connection_limit,
+        statement_timeout_s=database.statement_timeout_s,
+        extensions=tuple(sorted(database.extensions)),
+    )
+
+
+async def apply(actions: Iterable[Action], server: Server) -> None:
+    """In order; neighbours on the maintenance connection travel together."""
+    batch: list[str] = []
+    for action in actions:
+        if isinstance(action, Furnish):
+            await server.execute(batch)
+            batch = []
+            async with server.inside(action.name) as connection:
+                for statement in sql(action):
+                    await connection.execute(statement)
+        else:
+            batch.extend(sql(action))
+    await server.execute(batch)
+
+
+@tenants.reconciler("database", after=("settings",))
+async def reconcile(subject: Subject) -> Result:
+    record, ports = subject.known, subject.ports
+    server = ports.servers.get(record.server)
+    spec = desire(record, ports.keys, server.admin)
+    observed = await server.catalog()
+    known = spec.name in observed.databases
+    if not known or plan(spec, observed, template=None):
+        observed = await server.reread(spec.names)  # act on what is there now, not on what was kept
+    check_identity(spec, observed, provisioned=record.provisioned, system_id=record.system_id)
+    if not record.system_id:
+        await subject.save(replace(record, system_id=observed.system_id))
+    template, schema = None, ""
+    if spec.name not in observed.databases:
+        image = await ports.images.resolve(record.spec.image)
+        template, schema = await ports.templates.need(server, image, subject.platform), key_of(image)
+    actions = plan(spec, observed, template=template, schema=schema)
+    if actions:
+        await apply(actions, server)
+        observed = await server.reread(spec.names)
+        if left := plan(spec, observed, template=None):
+            raise TransientError(
+                f"database {spec.name} is not as it was just made: {', '.join(type(each).__name__ for each in left)}",
+                reason="DatabaseContested",
+                retry_after_s=5.0,
+            )
+    if not subject.known.provisioned:
+        made_with = str(observed.databases[spec.name].comment.get("schema", ""))
+        await subject.save(replace(subject.known, provisioned=True, schema=made_with))
+    return DONE
+
+
+async def trace(server: Server, tenant: str) -> tuple[str, bool] | None:
+    """The uid of a database of *tenant* on this server and whether it is complete; None if there is none.
+
+    Two databases of one name (a retained one and its successor) say nothing: a person must decide.
+    """
+    try:
+        catalog = await server.refresh()
+    except SkepError:
+        return None
+    found = [each for each in catalog.databases.values() if each.comment.get("tenant") == tenant]
+    return (str(found[0].comment.get("uid")), found[0].limit != 0) if len(found) == 1 else None
+
+
+async def close(record: Record, server: Server) -> None:
+    """After a Retain deletion: kept, and closed to everybody but the admin."""
+    name = names.database(record.name, record.uid)
+    catalog = await server.reread(frozenset({name}))
+    database = catalog.databases.get(name)
+    if database is not None and database.open:
+        await server.execute([f"alter database {ident(name)} with allow_connections false"])
+        await server.reread(frozenset({name}))
+
+
+async def drop(record: Record, server: Server) -> None:
+    """Remove database and roles, whose names carry the uid that proves they are this tenant's."""
+    name = names.database(record.name, record.uid)
+    roles = [names.login(record.name, record.uid, "a"), names.login(record.name, record.uid, "b"), name]
+    catalog = await server.reread(frozenset({name, *roles}))
+    database = catalog.databases.get(name)
+    if database is not None and database.comment.get("uid", record.uid) != record.uid:
+        raise TransientError(f"database {name} is not this tenant's", reason="NotOurs", retry_after_s=60.0)
+    await server.execute(
+        [
+            *([f"alter database {ident(name)} with allow_connections false"] if database is not None else []),
+            f"drop database if exists {ident(name)} with (force)",
+            *(f"drop role if exists {ident(role)}" for role in roles),
+        ]
+    )
+    await server.reread(frozenset({name, *roles}))

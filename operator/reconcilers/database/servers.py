@@ -1,0 +1,217 @@
+"""Database servers: connections, one catalog each, and the errors of the driver as ours.
+
+The catalog of a server is read whole once a resync and kept; what the operator itself changes is read again by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterable, Iterator
+
+import asyncpg
+
+from skep.crds.platform import DatabaseServer, Platform
+from skep.operator.errors import DatabaseUnavailable, SkepError, TerminalError, TransientError, UsageError
+from skep.operator.reconcilers.database import catalog
+from skep.operator.reconcilers.database.catalog import Catalog
+from skep.operator.settings import Settings
+
+log = logging.getLogger(__name__)
+
+OURS = ("t\\_%", "skep\\_%")  # LIKE patterns of everything skep makes on a server
+POOL_MAX = 8  # PostgreSQL clones 78 databases a second at 8 connections and gains nothing beyond
+CALL_S = 30.0  # CREATE and DROP DATABASE may wait for a checkpoint
+
+# A session of the operator inside a tenant's database must resolve no name that the tenant could have made.
+_SAFE = {"search_path": "pg_catalog", "application_name": "skep-operator", "lock_timeout": "5000"}
+
+# SQLSTATE classes that heal by waiting: connection, insufficient resources, operator intervention, in use, lost races.
+_TRANSIENT = ("08", "53", "57", "55", "58", "40", "XX")
+
+
+def translate(error: Exception, where: str) -> SkepError:
+    """By SQLSTATE, never by text."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or "XX000"
+        if state.startswith("28"):
+            return DatabaseUnavailable(
+                f"{where} refused the operator's password",
+                reason="DatabaseRefused",
+                remedy="compare the server's admin secret with the root key: `skep doctor`",
+                retry_after_s=10.0,
+            )
+        if state.startswith(_TRANSIENT):
+            return DatabaseUnavailable(f"{where}: {error.args[0]} ({state})", retry_after_s=2.0)
+        return TerminalError(f"{where}: {error.args[0]} ({state})", reason="DatabaseError")
+    return DatabaseUnavailable(
+        f"{where} cannot be reached: {error or type(error).__name__}",
+        remedy="is the server up? its tasks: `docker service ps skep_postgres`",
+        retry_after_s=2.0,
+    )
+
+
+@contextlib.contextmanager
+def _translated(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise translate(error, where) from error
+
+
+class Server:
+    """One database server, as its admin role."""
+
+    def __init__(self, spec: DatabaseServer, settings: Settings) -> None:
+        self.spec = spec
+        self.admin = spec.user
+        self._settings = settings
+        self._host, self._port = settings.address(spec.host, spec.port)
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
+        self._catalog: Catalog | None = None
+
+    @property
+    def where(self) -> str:
+        return f"database server {self.spec.name} ({self._host}:{self._port})"
+
+    def _password(self) -> str:
+        path = self._settings.secrets_dir / self.spec.secret
+        try:
+            return path.read_text().strip()
+        except OSError as error:
+            raise UsageError(
+                f"cannot read {path}, the password of {self.where}: {error.strerror}",
+                remedy="mount the secret into the operator; `skep init` does",
+            ) from error
+
+    async def _maintenance(self) -> asyncpg.Pool[asyncpg.Record]:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    host=self._host,
+                    port=self._port,
+                    user=self.admin,
+                    password=self._password(),
+                    database="postgres",
+                    min_size=0,
+                    max_size=POOL_MAX,
+                    max_inactive_connection_lifetime=30.0,
+                    timeout=5.0,
+                    command_timeout=CALL_S,
+                    server_settings=_SAFE,
+                    statement_cache_size=0,
+                )
+            return self._pool
+
+    async def execute(self, statements: Iterable[str]) -> None:
+        """Each statement on its own, on the maintenance database."""
+        with _translated(self.where):
+            async with (await self._maintenance()).acquire(timeout=10.0) as connection:
+                for statement in statements:
+                    await connection.execute(statement)
+
+    @contextlib.asynccontextmanager
+    async def inside(self, database: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """A short session in one database; superusers may enter one whose limit is 0."""
+        with _translated(f"{self.where}, database {database}"):
+            connection = await asyncpg.connect(
+                host=self._host,
+                port=self._port,
+                user=self.admin,
+                password=self._password(),
+                database=database,
+                timeout=5.0,
+                command_timeout=CALL_S,
+                server_settings=_SAFE,
+                statement_cache_size=0,
+            )
+            try:
+                yield connection
+            finally:
+                await connection.close(timeout=5.0)
+
+    async def refresh(self) -> Catalog:
+        """Read everything of ours: one query."""
+        self._catalog = await self._read(OURS)
+        return self._catalog
+
+    async def catalog(self) -> Catalog:
+        """The kept catalog; read now if there is none."""
+        return self._catalog if self._catalog is not None else await self.refresh()
+
+    async def reread(self, names: frozenset[str]) -> Catalog:
+        """The kept catalog with *names* read again."""
+        newer = await self._read(tuple(_pattern(name) for name in sorted(names)))
+        kept = self._catalog if self._catalog is not None else Catalog(newer.system_id)
+        self._catalog = kept.merged(newer, names)
+        return self._catalog
+
+    def forget(self) -> None:
+        """The server could not be asked: what was kept may be old, so the next reader asks again."""
+        self._catalog = None
+
+    async def _read(self, patterns: tuple[str, ...]) -> Catalog:
+        with _translated(self.where):
+            async with (await self._maintenance()).acquire(timeout=10.0) as connection:
+                return catalog.parse(await connection.fetchval(catalog.QUERY, list(patterns)))
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            try:
+                async with asyncio.timeout(5.0):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+
+
+def _pattern(name: str) -> str:
+    return name.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%")
+
+
+class Servers:
+    """The Platform's servers by name; a server whose address changed is a new one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._servers: dict[str, Server] = {}
+
+    async def adopt(self, platform: Platform) -> None:
+        wanted = {spec.name: spec for spec in platform.spec.databases}
+        for name, server in list(self._servers.items()):
+            if wanted.get(name) != server.spec:
+                del self._servers[name]
+                await server.close()
+        for name, spec in wanted.items():
+            if name not in self._servers:
+                self._servers[name] = Server(spec, self._settings)
+
+    def get(self, name: str) -> Server:
+        try:
+            return self._servers[name]
+        except KeyError:
+            raise TransientError(
+                f"the Platform has no database server {name}",
+                reason="ServerUnknown",
+                remedy=f"put {name} back under spec.databases",
+                retry_after_s=10.0,
+            ) from None
+
+    def all(self) -> tuple[Server, ...]:
+        return tuple(self._servers.values())
+
+    async def refresh(self) -> None:
+        """One catalog query a server; one that does not answer keeps nobody else waiting."""
+        results = await asyncio.gather(*(server.refresh() for server in self.all()), return_exceptions=True)
+        for server, result in zip(self.all(), results, strict=True):
+            if isinstance(result, SkepError):
+                server.forget()
+                log.warning("catalog not read", extra={"server": server.spec.name, "error": str(result)})
+            elif isinstance(result, BaseException):
+                raise result
+
+    async def close(self) -> None:
+        for server in self.all():
+            await server.close()
