@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from skep.operator import names
-from skep.operator.errors import SkepError, TransientError
+from skep.operator.errors import TransientError
 from skep.operator.keys import RootKey
 from skep.operator.loop.registry import DONE, Result
 from skep.operator.reconcilers import secret
+from skep.operator.reconcilers.database.catalog import Database
 from skep.operator.reconcilers.database.plan import (
     Action,
     DatabaseSpec,
@@ -94,17 +95,20 @@ async def reconcile(subject: Subject) -> Result:
     return DONE
 
 
-async def trace(server: Server, tenant: str) -> tuple[str, bool] | None:
-    """The uid of a database of *tenant* on this server and whether it is complete; None if there is none.
+async def trace(server: Server, tenant: str) -> Database | None:
+    """The database that *tenant* left on this server without a record; None if there is none.
 
-    Two databases of one name (a retained one and its successor) say nothing: a person must decide.
+    Two databases of one name (a retained one and its successor) say nothing: a person must decide. A server that
+    does not answer raises: a new identity must not be minted because an old one could not be seen.
     """
-    try:
-        catalog = await server.refresh()
-    except SkepError:
-        return None
-    found = [each for each in catalog.databases.values() if each.comment.get("tenant") == tenant]
-    return (str(found[0].comment.get("uid")), found[0].limit != 0) if len(found) == 1 else None
+    prefix = f"t_{tenant}_"
+    catalog = await server.seek(prefix)
+    found = [
+        each
+        for each in catalog.databases.values()
+        if each.name.startswith(prefix) and each.comment.get("tenant") == tenant and each.comment.get("uid")
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 async def close(record: Record, server: Server) -> None:

@@ -148,6 +148,10 @@ class Server:
         self._catalog = kept.merged(newer, names)
         return self._catalog
 
+    async def seek(self, prefix: str) -> Catalog:
+        """What is there under names that begin with *prefix*, asked now; the kept catalog stays as it is."""
+        return await self._read((_pattern(prefix) + "%",))
+
     def forget(self) -> None:
         """The server could not be asked: what was kept may be old, so the next reader asks again."""
         self._catalog = None
