@@ -530,7 +530,8 @@ class MemoryEngine:
         await self._hook(call)
         call.result, call.phase = do(), "after"
         await self._hook(call)
-        return call.result
+        answer: T = call.result
+        return answer
 
     async def _hook(self, call: Call) -> None:
         if self.on_call is not None:
