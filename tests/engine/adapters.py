@@ -1,0 +1,53 @@
+"""The engines that the conformance suite runs on: to add one, write an async context manager and name it in ADAPTERS.
+
+Every engine runs the probe (`tests/rig/probe`), whose argument says how it behaves:
+`web` serves, `unhealthy` never answers its health check with 200, `fail` exits with 3, `schema` prints a line of JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from skep.operator.engine.memory import MemoryEngine
+from skep.operator.engine.port import Engine
+from skep.operator.engine.spec import JobResult, ServiceSpec
+
+SCHEMA_LINE = '{"migrations": "0000", "applied": []}'
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One engine under test. *restart* makes it go away and come back; *drop_hints* loses or doubles change hints."""
+
+    engine: Engine
+    image: str
+    restart: Callable[[], Awaitable[None]]
+    patience_s: float = 60.0  # for a task to start, fail and be rolled back
+
+
+@asynccontextmanager
+async def memory(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+    def broken(spec: ServiceSpec) -> str | None:
+        return "task: non-zero exit (3)" if spec.args and spec.args[0] in ("fail", "unhealthy") else None
+
+    engine = MemoryEngine(start_s=0.05, broken=broken)
+    engine.register_job(lambda job: JobResult(0, SCHEMA_LINE + "\n"), args=("schema",))
+    engine.register_job(lambda job: JobResult(3, "", "task: non-zero exit (3)\nno luck"), args=("fail",))
+    engine.on_start = lambda service, task: engine.write_log(service, "probe: serving", task=task)
+
+    async def restart() -> None:
+        engine.restart()
+
+    yield Subject(engine, "probe:1", restart, patience_s=5.0)
+    await engine.close()
+
+
+Adapter = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Subject]]
+
+ADAPTERS: dict[str, tuple[Adapter, tuple[pytest.MarkDecorator, ...]]] = {
+    "memory": (memory, ()),
+}

@@ -1,0 +1,160 @@
+"""Images for the test swarm, each built once for given inputs: the tag is a hash of all that goes in.
+
+Everything stands on one root: Debian 13, pulled where images can be pulled and made from packages where not. The tags
+live under `skep.invalid`, a name that resolves nowhere, so no engine ever asks a real registry for them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import docker
+from docker.errors import APIError, ImageNotFound
+
+ROOT = Path(__file__).parents[2]
+IMAGES = Path(__file__).parent / "images"
+DEBIAN = "debian:trixie-slim"
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+TRAEFIK = "3.7.15"
+# What the product's Dockerfile copies. Kept in step by the image's smoke test: a forgotten one fails the import.
+APP_INPUTS = (
+    "Dockerfile",
+    ".dockerignore",
+    "pyproject.toml",
+    "LICENSE",
+    "README.md",
+    "operator",
+    "webapp",
+    "crds",
+    "src",
+)
+
+Files = Mapping[str, Path]
+
+
+def root(client: docker.DockerClient) -> str:
+    tag = _tag("root", [DEBIAN.encode(), b"1"])
+    if _there(client, tag):
+        return tag
+    try:
+        client.images.pull(DEBIAN).tag(tag)
+    except APIError:
+        with tempfile.TemporaryDirectory() as scratch:
+            tree = Path(scratch) / "root.tar"
+            made = subprocess.run(
+                ["mmdebstrap", "--quiet", "--variant=minbase", "trixie", tree],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if made.returncode:
+                raise RuntimeError(f"{DEBIAN} cannot be pulled, and mmdebstrap failed: {made.stderr}") from None
+            name, _, version = tag.rpartition(":")
+            client.api.import_image_from_file(str(tree), repository=name, tag=version)
+    return tag
+
+
+def node(client: docker.DockerClient) -> str:
+    return build(client, "node", _folder(IMAGES / "node"), {"ROOT": root(client)})
+
+
+def base(client: docker.DockerClient) -> str:
+    """Stands for `python:3.13-slim`."""
+    files = {**_folder(IMAGES / "base"), "ca-certificates.crt": CERTIFICATES}
+    return build(client, "base", files, {"ROOT": root(client)})
+
+
+def postgres(client: docker.DockerClient) -> str:
+    return build(client, "postgres", _folder(IMAGES / "postgres"), {"ROOT": root(client)})
+
+
+def traefik(client: docker.DockerClient) -> str:
+    return build(client, "traefik", _folder(IMAGES / "traefik"), {"BASE": base(client), "TRAEFIK": TRAEFIK})
+
+
+def probe(client: docker.DockerClient) -> str:
+    return build(client, "probe", _folder(Path(__file__).parent / "probe"), {"BASE": base(client)})
+
+
+def app(client: docker.DockerClient, **labels: str) -> str:
+    """The product's own image, from this working tree. *labels* make a second image of equal content, for updates."""
+    files: dict[str, Path] = {}
+    for name in APP_INPUTS:
+        path = ROOT / name
+        if path.is_dir():
+            files |= {f"{name}/{inner}": file for inner, file in _folder(path).items()}
+        elif path.exists():
+            files[name] = path
+    return build(client, "app", files, {"BASE": base(client)}, labels)
+
+
+def build(
+    client: docker.DockerClient,
+    name: str,
+    files: Files,
+    arguments: Mapping[str, str],
+    labels: Mapping[str, str] | None = None,
+) -> str:
+    """The tag of the image that *files* and *arguments* make; built if it is not there."""
+    context = _context(files)
+    said = [f"{key}={value}".encode() for key, value in sorted({**arguments, **(labels or {})}.items())]
+    tag = _tag(name, [context, *said])
+    if not _there(client, tag):
+        client.images.build(
+            fileobj=io.BytesIO(context),
+            custom_context=True,
+            tag=tag,
+            buildargs=dict(arguments),
+            labels=dict(labels or {}),
+            rm=True,
+            forcerm=True,
+        )
+    return tag
+
+
+def _there(client: docker.DockerClient, tag: str) -> bool:
+    try:
+        client.images.get(tag)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def _tag(name: str, parts: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(hashlib.sha256(part).digest())
+    return f"skep.invalid/{name}:{digest.hexdigest()[:12]}"
+
+
+def _folder(folder: Path) -> dict[str, Path]:
+    """Files and links under *folder* by their relative names, without what Python leaves behind."""
+    return {
+        str(path.relative_to(folder)): path
+        for path in sorted(folder.rglob("*"))
+        if (path.is_file() or path.is_symlink())
+        and not {"__pycache__"} & set(path.parts)
+        and not any(part.endswith(".egg-info") for part in path.parts)
+    }
+
+
+def _context(files: Files) -> bytes:
+    """A tar archive that is equal for equal content: no times, no owners."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for name, path in sorted(files.items()):
+            entry = tarfile.TarInfo(name)
+            if path.is_symlink():
+                entry.type, entry.linkname = tarfile.SYMTYPE, str(path.readlink())
+                tar.addfile(entry)
+            else:
+                data = path.read_bytes()
+                entry.size, entry.mode = len(data), 0o755 if path.stat().st_mode & 0o100 else 0o644
+                tar.addfile(entry, io.BytesIO(data))
+    return archive.getvalue()
