@@ -20,6 +20,7 @@ class Settings:
 
     secrets_dir: Path = Path("/run/secrets")  # where Swarm mounts secrets
     edge_url: str = "http://tasks.traefik:80"  # every task behind this name is asked by the judge
+    edge_suffix: str = ""  # `:8080` where people reach the edge on another port than the scheme's own
     http_host: str = "0.0.0.0"  # noqa: S104 - inside a container; the stack publishes no port of it
     http_port: int = 9120  # /healthz, /readyz, /metrics
     workers: int = 8  # tenants reconciled at once: PostgreSQL gains little beyond 8 clones at a time

@@ -5,9 +5,6 @@
     @tenants.reconciler("database", after=("secrets",))
     async def reconcile(tenant: Tenant) -> Result: ...
 
-    @tenants.timer("rota", every_s=600)
-    async def look_closer(tenant: Tenant) -> None: ...
-
 A reconciler returns `DONE`, or a `Wait` that stops the chain and says for people what it waits for.
 """
 
@@ -47,18 +44,10 @@ class Reconciler(Generic[C]):
     handle: Handler[C]
 
 
-@dataclass(frozen=True, slots=True)
-class Timer(Generic[C]):
-    name: str
-    every_s: float
-    handle: Callable[[C], Awaitable[None]]
-
-
 class Registry(Generic[C]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._reconcilers: dict[str, Reconciler[C]] = {}
-        self._timers: dict[str, Timer[C]] = {}
 
     def reconciler(self, name: str, *, after: tuple[str, ...] = ()) -> Callable[[Handler[C]], Handler[C]]:
         def register(handle: Handler[C]) -> Handler[C]:
@@ -68,21 +57,6 @@ class Registry(Generic[C]):
             return handle
 
         return register
-
-    def timer(
-        self, name: str, *, every_s: float
-    ) -> Callable[[Callable[[C], Awaitable[None]]], Callable[[C], Awaitable[None]]]:
-        def register(handle: Callable[[C], Awaitable[None]]) -> Callable[[C], Awaitable[None]]:
-            if name in self._timers:
-                raise ValueError(f"two timers of {self.kind} are called {name}")
-            self._timers[name] = Timer(name, every_s, handle)
-            return handle
-
-        return register
-
-    @property
-    def timers(self) -> tuple[Timer[C], ...]:
-        return tuple(self._timers.values())
 
     def in_order(self) -> tuple[Reconciler[C], ...]:
         """Each after what it stands on; ties in order of registration. Raises ValueError for a gap or a circle."""

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from skep.operator import names
 from skep.operator.engine.spec import Service, Task
 from skep.operator.errors import TransientError
 from skep.operator.loop.clock import Clock
@@ -44,7 +45,7 @@ class Probe:
 class Edge:
     """Asks each task of the edge for a host, as a visitor would."""
 
-    def __init__(self, settings: Settings, clock: Clock, *, tls: bool = False) -> None:
+    def __init__(self, settings: Settings, clock: Clock) -> None:
         url = urlsplit(settings.edge_url)
         self._host = url.hostname or "tasks.traefik"
         self._scheme = url.scheme
@@ -140,7 +141,7 @@ def waiting_for(service: Service, tasks: Iterable[Task], revision: str) -> tuple
 async def reconcile(subject: Subject) -> Result:
     record, ports = subject.known, subject.ports
     edge = ports.edge
-    service = ports.world.service(app.names.service(record.name))
+    service = ports.world.service(names.service(record.name))
     if service is None:
         return Wait("Starting", "its service is not there yet", LOOK_AGAIN_S)
     if record.spec.suspend:

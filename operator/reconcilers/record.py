@@ -221,3 +221,16 @@ def plan(desired: Record | None, observed: Record | None) -> tuple[Action, ...]:
     before, after = labels_of(observed), labels_of(desired)
     changed = tuple(sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key)))
     return (ChangeRecord(desired, changed),) if changed else ()
+
+
+def approve(record: Record, verb: str) -> Record:
+    """What a person's word changes: make a lost database anew, take a retained tenant up again, or erase it."""
+    match verb:
+        case "approve-database":
+            return replace(record, provisioned=False, system_id="", schema="", schema_failed="")
+        case "approve-adopt" if record.leaving == "retained":
+            return replace(record, leaving="")
+        case "approve-purge" if record.leaving == "retained":
+            return replace(record, leaving="deleting", spec=replace(record.spec, deletion_policy="Delete"))
+        case _:
+            return record

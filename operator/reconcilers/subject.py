@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,15 +58,14 @@ class Ports:
 
 @dataclass(slots=True)
 class Subject:
-    """*fate* is what the sources say of this tenant, *record* who it is. *load* counts tenants by server or network."""
+    """*fate* is what the sources say of this tenant, *record* who it is. *load* counts tenants by server and network."""
 
     name: str
     fate: Declared | Broken | Absent | None
     platform: Platform
     ports: Ports
-    load: Mapping[str, int]
+    load: Callable[[], Mapping[str, int]]
     record: Record | None
-    urls: tuple[str, ...] = ()
 
     @property
     def known(self) -> Record:

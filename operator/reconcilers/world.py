@@ -32,13 +32,14 @@ class _Index(Generic[T]):
 
     def __init__(self, informer: Informer[T], labels_of: Callable[[T], Mapping[str, str]], label: str) -> None:
         self._informer = informer
-        self._value = lambda item: labels_of(item).get(label, "")
+        self._labels_of = labels_of
+        self._label = label
         self._ids: dict[str, set[str]] = {}
         informer.subscribe(self._follow)
 
     def _follow(self, old: T | None, new: T | None) -> None:
         for item, add in ((old, False), (new, True)):
-            if item is not None and (value := self._value(item)):
+            if item is not None and (value := self._labels_of(item).get(self._label)):
                 ids = self._ids.setdefault(value, set())
                 ids.add(item.id) if add else ids.discard(item.id)
                 if not ids:

@@ -1,0 +1,49 @@
+"""Requests: what a person asks of the operator, as an object that the leader consumes once and removes.
+
+The command line needs nothing but the engine: it writes revisions and requests, and no third kind of thing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from skep.operator import names
+from skep.operator.engine.spec import Config
+from skep.operator.errors import UsageError
+
+VERB = "skep.verb"
+TARGET = "skep.target"
+AUTHOR = "skep.author"
+
+Verb = Literal["approve-deletions", "approve-database", "approve-adopt", "approve-purge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """*target* is a source for `approve-deletions`, a tenant for the others."""
+
+    verb: Verb
+    target: str
+    author: str
+    config_id: str = ""
+
+    def labels(self) -> dict[str, str]:
+        return {names.KIND: "request", VERB: self.verb, TARGET: self.target, AUTHOR: self.author}
+
+    def body(self) -> bytes:
+        return f"{self.verb} {self.target}\nby {self.author}\n".encode()
+
+
+def new_id() -> str:
+    return secrets.token_hex(8)
+
+
+def from_config(config: Config) -> Request:
+    """Raises UsageError for a verb that this operator does not know."""
+    labels = dict(config.labels)
+    verb = labels.get(VERB, "")
+    if verb not in get_args(Verb):
+        raise UsageError(f"request {config.name} asks for {verb!r}, which this operator does not know")
+    return Request(verb, labels.get(TARGET, ""), labels.get(AUTHOR, ""), config.id)  # type: ignore[arg-type]  # checked
