@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from skep.crds.base import Kind, Metadata, Model, distinct, refusal, shown
 from skep.crds.images import Image
 from skep.crds.settings import AppSettings
-from skep.crds.units import Cpus, Duration, Size, Whole
+from skep.crds.units import Cpus, Duration, Size, read_whole
 
 # Trusted extensions and others that give a tenant no way out of its database.
 EXTENSIONS = (
@@ -28,8 +28,8 @@ def _read_extension(value: str) -> str:
 Extension = Annotated[
     str, AfterValidator(_read_extension), WithJsonSchema({"type": "string", "enum": list(EXTENSIONS)})
 ]
-Replicas = Annotated[Whole, Field(ge=1, le=100)]
-ConnectionLimit = Annotated[Whole, Field(ge=2, le=10_000)]
+Replicas = Annotated[int, Field(ge=1, le=100), BeforeValidator(read_whole)]
+ConnectionLimit = Annotated[int, Field(ge=2, le=10_000), BeforeValidator(read_whole)]
 
 
 class Resources(Model):
@@ -61,7 +61,7 @@ class Database(Model):
     """How many connections the database takes at once."""
     statement_timeout_s: Duration | None = Field(default=None, alias="statementTimeout")
     """How long one statement may run, like 30s or 5m."""
-    extensions: Annotated[tuple[Extension, ...], distinct("extension"), Field(max_length=len(EXTENSIONS))] = ()
+    extensions: Annotated[tuple[Extension, ...], Field(max_length=len(EXTENSIONS)), distinct("extension")] = ()
     """PostgreSQL extensions that exist in the database, added to those of Platform and Plan."""
 
 

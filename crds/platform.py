@@ -6,14 +6,14 @@ import ipaddress
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from skep.crds.base import Kind, Metadata, Model, Name, Path, distinct, refusal, refusals, shown
 from skep.crds.hosts import Domain, is_under
 from skep.crds.images import Image, ImagePattern, is_allowed, parse_image
 from skep.crds.plan import PlanSpec
 from skep.crds.settings import FILE_PATTERN
-from skep.crds.units import Flag, Whole
+from skep.crds.units import Flag, read_whole
 
 LOCAL_DOMAINS = ("localhost", "test")  # RFC 6761: they never leave the machine
 NETWORK_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$"
@@ -55,7 +55,7 @@ def _read_secret_file(value: str) -> str:
 NetworkName = Annotated[
     str, AfterValidator(_read_network), WithJsonSchema({"type": "string", "pattern": NETWORK_PATTERN})
 ]
-NetworkNames = Annotated[tuple[NetworkName, ...], distinct("network"), Field(min_length=1, max_length=100)]
+NetworkNames = Annotated[tuple[NetworkName, ...], Field(min_length=1, max_length=100), distinct("network")]
 
 
 class Networks(Model):
@@ -88,7 +88,7 @@ class DatabaseServer(Model):
         str, AfterValidator(_read_server_host), WithJsonSchema({"type": "string", "pattern": SERVER_HOST_PATTERN})
     ]
     """Its host name or IP address, as the operator and the tenants reach it."""
-    port: Annotated[Whole, Field(ge=1, le=65535)] = 5432
+    port: Annotated[int, Field(ge=1, le=65535), BeforeValidator(read_whole)] = 5432
     """Its port."""
     user: Annotated[str, AfterValidator(_read_role), WithJsonSchema({"type": "string", "pattern": ROLE_PATTERN})] = (
         "skep_admin"
@@ -98,7 +98,7 @@ class DatabaseServer(Model):
         str, AfterValidator(_read_secret_file), WithJsonSchema({"type": "string", "pattern": FILE_PATTERN})
     ] = "skep.postgres-admin"  # noqa: S105 - the name of a file
     """The name of the file in the operator's secrets directory that holds this role's password."""
-    capacity: Annotated[Whole, Field(ge=1, le=100_000)] = 500
+    capacity: Annotated[int, Field(ge=1, le=100_000), BeforeValidator(read_whole)] = 500
     """How many tenants it takes. skep chooses the least full server for a new tenant."""
 
 
@@ -123,9 +123,9 @@ class Brake(Model):
     """Holds deletions back. A revision that deletes more than one tenant, and more than either number, waits for
     `skep approve`."""
 
-    percent: Annotated[Whole, Field(ge=1, le=100)] = 30
+    percent: Annotated[int, Field(ge=1, le=100), BeforeValidator(read_whole)] = 30
     """The share of a source's tenants, in percent, that one revision may delete."""
-    count: Annotated[Whole, Field(ge=1, le=100_000)] = 10
+    count: Annotated[int, Field(ge=1, le=100_000), BeforeValidator(read_whole)] = 10
     """The number of tenants that one revision may delete."""
 
 

@@ -119,11 +119,10 @@ def _read_chunk(chunk: Chunk, file: str) -> tuple[Document | None, list[Problem]
     """The document if it is faultless, its problems, and whether its kind and name are known."""
     tree = syntax.compose(chunk)
     faults = list(tree.faults)
-    kind, name = _identity(tree)
     model: AnyKind | None = None
     if isinstance(tree.root, dict):
         if tree.is_whole:
-            model, found = _validate(tree, tree.root, name)
+            model, found = _validate(tree, tree.root)
             faults += found
     elif tree.is_whole and not faults:
         faults.append(
@@ -131,7 +130,11 @@ def _read_chunk(chunk: Chunk, file: str) -> tuple[Document | None, list[Problem]
         )
     if model and not faults:
         return Document(model, chunk.text, file, chunk.line, chunk.column), [], True
-    problems = [Problem(file, line, column, text, kind, name) for (line, column), text in sorted(faults)]
+    kind, name = _identity(tree)
+    problems = [
+        Problem(file, line, column, text.replace("<tenant>", name) if kind == "Tenant" and name else text, kind, name)
+        for (line, column), text in sorted(faults)
+    ]
     return None, problems, kind is not None and name is not None and _is_single(chunk, tree)
 
 
@@ -158,9 +161,7 @@ def _is_single(chunk: Chunk, tree: Tree) -> bool:
     return tree.is_one and (tree.is_whole or syntax.count_kinds(chunk) == 1)
 
 
-def _validate(
-    tree: Tree, root: dict[str, syntax.Value], name: str | None
-) -> tuple[AnyKind | None, list[tuple[Place, str]]]:
+def _validate(tree: Tree, root: dict[str, syntax.Value]) -> tuple[AnyKind | None, list[tuple[Place, str]]]:
     kind = root.get("kind")
     faults: list[tuple[Place, str]] = []
     if not isinstance(kind, str) or kind not in KINDS:
@@ -175,8 +176,6 @@ def _validate(
         model = KINDS[kind].model_validate(root, by_alias=True, by_name=False)
     except ValidationError as error:
         for path, of_key, message in explain(error, KINDS[kind]):
-            if name is not None and kind == "Tenant":
-                message = message.replace("<tenant>", name)
             faults.append((tree.place(path, of_key=of_key), f"{dotted(path)}: {message}" if path else message))
         return None, faults
     return model, faults

@@ -16,12 +16,9 @@ from skep.crds.base import Model, refusal, shown
 SETTING_KEY_PATTERN = r"^([A-Z][A-Z0-9_]{0,63}|[a-z][a-zA-Z0-9]{0,63})$"
 SETTING_VALUE_MAX = 8192
 
-_SECRET_WORDS = frozenset(
-    {
-        "password", "passwords", "passwd", "passphrase", "passcode", "pwd", "key", "keys", "apikey", "secret",
-        "secrets", "token", "tokens", "credential", "credentials",
-    }
-)  # fmt: skip
+_SECRET_WORD = re.compile(
+    r".*(password|passwd|passphrase|passcode|secret|token|apikey|secretkey|accesskey|privatekey|credential)s?|(key|pwd)s?"
+)
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _CREDENTIALS_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@", re.IGNORECASE)
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
@@ -30,19 +27,20 @@ _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 def looks_secret(key: str) -> bool:
     """Whether a setting's last word (`SMTP_PASSWORD`, `stripeKey`, `TOKEN`) says that its value is a secret."""
     words = [word.lower() for word in _WORD.findall(key) if not word.isdigit()]
-    return bool(words) and (words[-1] in _SECRET_WORDS or words[-2:] == ["api", "key"])
+    return bool(words) and (_SECRET_WORD.fullmatch(words[-1]) is not None or key.endswith("_PASS"))
 
 
 def secret_file(key: str) -> str:
     """The file name that a secret-looking setting would have as a secret: `SMTP_PASSWORD` -> `smtp-password`."""
-    return "-".join(word.lower() for word in _WORD.findall(key))
+    file = "-".join(word.lower() for word in _WORD.findall(key))[:30].strip("-")  # `<tenant>.<file>` has 64 at most
+    return f"own-{file}" if file in OUR_FILES else file
 
 
 def _secret_remedy(file: str) -> str:
     # The reader puts the tenant's own name in place of <tenant>.
     return (
-        f"create it with `docker secret create --label skep.tenant=<tenant> <tenant>.{file} FILE` "
-        f"and name it in app.secrets: {{name: {file}, secret: <tenant>.{file}}}"
+        f"run `docker secret create --label skep.tenant=<tenant> <tenant>.{file} FILE` "
+        f"and add {{name: {file}, secret: <tenant>.{file}}} to the Tenant's app.secrets"
     )
 
 

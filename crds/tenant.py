@@ -65,7 +65,7 @@ class TenantMetadata(Metadata):
 class TenantApp(App):
     """What runs for this tenant."""
 
-    secrets: Annotated[tuple[SecretRef, ...], distinct("the file", key="name"), Field(max_length=50)] = ()
+    secrets: Annotated[tuple[SecretRef, ...], Field(max_length=50), distinct("the file", key="name")] = ()
     """The tenant's own secrets (mail, payment ...), given to the app as files."""
 
 
@@ -87,7 +87,7 @@ class TenantSpec(Model):
     """The name that people see, 1 to 90 characters."""
     plan: Name
     """The name of the tenant's Plan."""
-    hosts: Annotated[tuple[Host, ...], distinct("host"), Field(max_length=50)] = ()
+    hosts: Annotated[tuple[Host, ...], Field(max_length=50), distinct("host")] = ()
     """More host names of this tenant. <name>.<baseDomain> is always served and comes first."""
     app: TenantApp = TenantApp()
     """What runs for this tenant."""

@@ -170,5 +170,4 @@ Cpus = Annotated[
         }
     ),
 ]
-Whole = Annotated[int, BeforeValidator(read_whole)]
 Flag = Annotated[bool, BeforeValidator(read_flag)]
