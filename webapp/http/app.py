@@ -1,0 +1,52 @@
+"""Everything joined: the application with its routes, middlewares and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from skep.webapp.http import assets, middleware, probes
+from skep.webapp.http.assets import Assets
+from skep.webapp.http.drain import Drain
+from skep.webapp.http.keys import ASSETS, DATABASE, DRAIN, LIMITS, PAGES, PROXIES, SETTINGS, Limits
+from skep.webapp.http.pages import Pages
+from skep.webapp.http.proxies import Proxies
+from skep.webapp.http.ratelimit import RateLimiter
+from skep.webapp.organizer import routes as organizer
+from skep.webapp.settings import Settings
+from skep.webapp.site import routes as site
+from skep.webapp.store.pool import Database
+
+MAX_BODY_BYTES = 128 * 1024  # the longest form is an event with its description; files are not uploaded yet
+QUARTER_HOUR_S = 900.0
+
+
+def build_app(settings: Settings) -> web.Application:
+    """Must be called inside the running event loop."""
+    app = web.Application(
+        middlewares=[middleware.visit, middleware.edge, middleware.own_forms], client_max_size=MAX_BODY_BYTES
+    )
+    app[SETTINGS] = settings
+    app[DATABASE] = Database(settings.database)
+    app[DRAIN] = Drain()
+    app[PROXIES] = Proxies(settings.proxies)
+    app[ASSETS] = Assets(settings)
+    app[PAGES] = Pages(settings, app[ASSETS])
+    app[LIMITS] = Limits(
+        sign_in_address=RateLimiter(30, QUARTER_HOUR_S),
+        sign_in_account=RateLimiter(10, QUARTER_HOUR_S),
+        invitation=RateLimiter(30, QUARTER_HOUR_S),
+        registration=RateLimiter(60, QUARTER_HOUR_S),  # a school class behind one address still gets in
+    )
+    app.on_response_prepare.append(middleware.add_headers)
+    app.cleanup_ctx.append(_database)
+    for table in (probes.routes, assets.routes, site.routes, organizer.routes):
+        app.add_routes(table)
+    return app
+
+
+async def _database(app: web.Application) -> AsyncIterator[None]:
+    await app[DATABASE].open()
+    yield
+    await app[DATABASE].close()

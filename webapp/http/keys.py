@@ -1,0 +1,50 @@
+"""What handlers find in the application and in a request, by typed keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from skep.webapp.http.drain import Drain
+from skep.webapp.http.proxies import Client, Proxies
+from skep.webapp.http.ratelimit import RateLimiter
+from skep.webapp.i18n import Translator
+from skep.webapp.settings import Settings
+from skep.webapp.store.pool import Database
+
+if TYPE_CHECKING:
+    from skep.webapp.http.assets import Assets
+    from skep.webapp.http.pages import Pages
+    from skep.webapp.store.members import SignedIn
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Rate limits of what a stranger may try. Counted in this process: a replica more is a few tries more."""
+
+    sign_in_address: RateLimiter
+    sign_in_account: RateLimiter
+    invitation: RateLimiter
+    registration: RateLimiter
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request: who asks and in which language they read. *member* is set where a page asked who is signed in."""
+
+    id: str
+    client: Client
+    t: Translator
+    member: SignedIn | None = None
+
+
+SETTINGS = web.AppKey("settings", Settings)
+DATABASE = web.AppKey("database", Database)
+DRAIN = web.AppKey("drain", Drain)
+PROXIES = web.AppKey("proxies", Proxies)
+LIMITS = web.AppKey("limits", Limits)
+PAGES: web.AppKey[Pages] = web.AppKey("pages")
+ASSETS: web.AppKey[Assets] = web.AppKey("assets")
+VISIT = web.RequestKey("visit", Visit)

@@ -1,0 +1,67 @@
+"""The app's command line: `web`, `schema`, `invite` (see docs/app-contract.md).
+
+Each command imports what it needs when it runs: a web process must stay small, there are hundreds of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+
+from skep.webapp import logs
+from skep.webapp.errors import AppError
+from skep.webapp.settings import Settings
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; the exit code. An error that somebody can act on is one line on stderr and exit code 1."""
+    options = _parser().parse_args(argv)
+    try:
+        settings = Settings.read()
+        match options.command:
+            case "web":
+                _web(settings)
+            case "schema":
+                _schema(settings)
+            case "invite":
+                _invite(settings, to=options.to, email=options.email)
+    except AppError as error:
+        print(f"skep {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m skep.webapp", description="The event app of one tenant.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("web", help="serve until SIGTERM, then drain")
+    commands.add_parser("schema", help="bring the tenant's database to the state this image needs")
+    invite = commands.add_parser("invite", help="make a one-time link for an organizer, sealed to a public key")
+    invite.add_argument("--to", required=True, metavar="KEY", help="raw X25519 public key in base64")
+    invite.add_argument("--email", metavar="ADDRESS", help="whom it is for")
+    return parser
+
+
+def _web(settings: Settings) -> None:
+    import uvloop
+
+    from skep.webapp.http.server import serve
+
+    logs.configure()
+    uvloop.run(serve(settings))
+
+
+def _schema(settings: Settings) -> None:
+    from skep.webapp.schema import migrate
+
+    report = asyncio.run(migrate(settings.database))
+    print(json.dumps({"migrations": report.migrations, "applied": list(report.applied)}))
+
+
+def _invite(settings: Settings, *, to: str, email: str | None) -> None:
+    from skep.webapp.invite import invite
+
+    print(json.dumps({"sealed": asyncio.run(invite(settings, to=to, email=email))}))

@@ -1,0 +1,7 @@
+"""All pages of this side."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+routes = web.RouteTableDef()

@@ -1,0 +1,1 @@
+"""The public pages: what anybody can see and do."""
