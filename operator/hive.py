@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from skep.crds.reader import Reading
 from skep.operator import metrics, names
@@ -91,7 +92,7 @@ class Hive:
                 "requests": self._consume_when_due(),
             }.items()
         ]
-        work = asyncio.create_task(controller.run(), name="workers")
+        work = asyncio.create_task(self._work(controller), name="workers")
         try:
             done, _ = await asyncio.wait({work, *background}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -105,6 +106,14 @@ class Hive:
             await self._ports.templates.close()
             await self._ports.servers.close()
             await self._ports.edge.close()
+
+    async def _work(self, controller: Controller[str]) -> None:
+        """No tenant is judged before everything was seen once."""
+        await asyncio.wait(
+            [asyncio.ensure_future(event.wait()) for event in (self.ready, self._stopping)],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        await controller.run()
 
     # Seeing
 
@@ -186,7 +195,11 @@ class Hive:
         self._readings = {
             each.config_id: self._readings[each.config_id] for each in revisions if each.config_id in self._readings
         }
-        before, self.fleet = self.fleet, fleet
+        before = self.fleet
+        if fleet.platform is None and before.platform is not None:
+            log.error("no source declares a valid Platform any more; the last one is kept")
+            fleet = replace(fleet, platform=before.platform)
+        self.fleet = fleet
         if fleet.platform is not None:
             await self._ports.servers.adopt(fleet.platform)
         for state in fleet.sources:
@@ -285,11 +298,14 @@ class Hive:
         record: Record | None = None
         try:
             subject = self._subject(name)
+            error: Exception | None = None
             try:
                 result = await self._steps(subject)
             finally:
                 record = subject.record
-            error: Exception | None = None
+        except NotFound as missing:  # something a service needs: a network, a secret that went in between
+            remedy = "`skep doctor` says what this swarm lacks"
+            result, error = Done(), TransientError(missing.message, reason="Missing", remedy=remedy)
         except VersionConflict as conflict:  # somebody else wrote: look again at once, and say nothing to people
             await self.world.sync()
             metrics.reconciles.labels("conflict").inc()
@@ -348,10 +364,16 @@ class Hive:
             return Finding("Degraded", 0, "Invalid", _sentence(fate), declared=_sentence(fate))
         generation = record.generation if record is not None else 0
         scheme = "https" if record is not None and record.spec.secure else "http"
-        urls = tuple(f"{scheme}://{host}{self.settings.edge_suffix}" for host in record.spec.hosts) if record is not None else ()
+        urls = (
+            tuple(f"{scheme}://{host}{self.settings.edge_suffix}" for host in record.spec.hosts)
+            if record is not None
+            else ()
+        )
         declared = _sentence(fate) if isinstance(fate, Broken) else None
         if isinstance(fate, Absent) and fate.held:
             declared = fate.held
+        if fate is None and record is not None and not record.leaving:
+            declared = f"source {record.source} says nothing of it any more; it stays as it is"
 
         def finding(phase: Phase, reason: str, message: str) -> Finding:
             image = record.spec.image if record is not None else ""

@@ -204,6 +204,9 @@ class MemoryEngine:
 
         return await self._call("list_secrets", (label,), do)
 
+    async def inspect_secret(self, ref: str) -> Secret:
+        return await self._call("inspect_secret", (ref,), lambda: self._secret(ref)[0])
+
     async def create_secret(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
         def do() -> str:
             check_secret(name, data)

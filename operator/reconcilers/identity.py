@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from skep.operator import names
 from skep.operator.errors import TerminalError
 from skep.operator.loop.registry import DONE, Result
@@ -62,7 +64,8 @@ async def reconcile(subject: Subject) -> Result:
         now=subject.ports.clock.now().replace(microsecond=0),
     )
     if desired is not None and not desired.leaving:
-        desired = place(desired, subject.platform, subject.load())
+        key_id = desired.key_id or subject.ports.keys.id
+        desired = place(replace(desired, key_id=key_id), subject.platform, subject.load())
     if desired is not None:
         await subject.save(desired)
     return DONE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from skep.operator.engine.spec import Pairs
@@ -62,9 +61,9 @@ class Database:
 @dataclass(frozen=True, slots=True)
 class Catalog:
     system_id: str
-    databases: Mapping[str, Database] = MappingProxyType({})
-    roles: Mapping[str, Role] = MappingProxyType({})
-    settings: Mapping[tuple[str, str], Pairs] = MappingProxyType({})  # (database, role), "" for all
+    databases: Mapping[str, Database] = field(default_factory=dict)
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    settings: Mapping[tuple[str, str], Pairs] = field(default_factory=dict)  # (database, role), "" for all
 
     def merged(self, newer: Catalog, names: frozenset[str]) -> Catalog:
         """This catalog with everything about *names* (databases and roles) as *newer* has it."""

@@ -1,0 +1,27 @@
+"""A tenant's life, through the whole operator."""
+
+from __future__ import annotations
+
+from tests.hive.conftest import PLAN, PLATFORM, Rig, tenant
+
+
+async def test_tenants_become_ready_and_have_what_they_need(rig: Rig) -> None:
+    async with rig.operator():
+        await rig.publish(PLATFORM, PLAN, tenant("acme"), tenant("birch"))
+        report = await rig.phase("acme", "Ready")
+        await rig.phase("birch", "Ready")
+    assert report.urls == ("http://acme.test",)
+    assert {name[:7] for name in await rig.databases()} == {"t_acme_", "t_birch"}
+    assert {service.spec.name for service in rig.engine.services.values()} == {"skep-acme-web", "skep-birch-web"}
+
+
+async def test_nothing_to_do_writes_nothing(rig: Rig) -> None:
+    async with rig.operator():
+        await rig.publish(PLATFORM, PLAN, tenant("acme"))
+        await rig.phase("acme", "Ready")
+    rig.engine.writes.clear()
+    async with rig.operator() as hive:
+        for _ in range(3):
+            await hive.resync()
+            await rig.until(lambda: hive.queue.idle)
+    assert rig.engine.writes == []
