@@ -11,8 +11,11 @@ import contextlib
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.metadata import version
+from typing import get_args
 
 from skep.crds.reader import Reading
 from skep.operator import metrics, names
@@ -36,7 +39,8 @@ from skep.operator.reconcilers.subject import Images, Ports, Subject, tenants
 from skep.operator.reconcilers.world import World
 from skep.operator.settings import Settings
 from skep.operator.sources import approvals
-from skep.operator.sources.fleet import EMPTY, Absent, Broken, Declared, Fleet, read_revision, survey
+from skep.operator.sources.announcement import Announcement
+from skep.operator.sources.fleet import EMPTY, Absent, Broken, Declared, Fleet, digest_of, read_revision, survey
 from skep.operator.sources.ledger import Ledger
 from skep.operator.sources.revision import Revision, from_config
 
@@ -115,6 +119,13 @@ class Hive:
         )
         await controller.run()
 
+    def measure(self) -> None:
+        """Bring the gauges up to date; called when somebody scrapes."""
+        metrics.queue_depth.set(len(self.queue))
+        phases = Counter(dict(config.labels).get(status.PHASE, "") for config in self.world.of_kind("status"))
+        for phase in get_args(Phase):
+            metrics.tenants.labels(phase).set(phases[phase])
+
     # Seeing
 
     async def _resync(self) -> None:
@@ -134,6 +145,7 @@ class Hive:
     async def resync(self) -> None:
         """List everything, survey, read each server's catalog once, and give every tenant its turn."""
         await self.world.sync()
+        await self._announce()
         await self._survey()
         await self._ports.servers.refresh()
         for name in self._names():
@@ -226,6 +238,21 @@ class Hive:
         config = self.world.config(names.SOURCES)
         return Ledger.from_labels(dict(config.labels)) if config is not None else Ledger()
 
+    async def _announce(self) -> None:
+        """Say who runs here, if it is not said yet."""
+        keys, settings = self._ports.keys, self.settings
+        word = Announcement(
+            version("skep"), keys.id, keys.own_fingerprint, settings.proxies, settings.addresses, settings.edge_suffix
+        )
+        config = self.world.config(names.OPERATOR)
+        if config is None:
+            with contextlib.suppress(NameTaken):
+                await self.world.create_config(
+                    names.OPERATOR, b"who operates this hive; see the labels\n", word.labels()
+                )
+        elif dict(config.labels) != word.labels():
+            await self.world.label_config(config, word.labels())
+
     async def _remember(self, ledger: Ledger) -> None:
         """Write the ledger if it says something new."""
         config = self.world.config(names.SOURCES)
@@ -267,6 +294,11 @@ class Hive:
                 if newest is not None:
                     await self._remember(self._ledger().approve(request.target, newest.index))
                     self._survey_due.set()
+            elif request.verb == "forced-delete":
+                fate = self.fleet.tenants.get(request.target)
+                if isinstance(fate, Declared):
+                    await self._remember(self._ledger().force(request.target, digest_of(fate.effective)))
+                    self._survey_due.set()
             elif (held := self._records().get(request.target)) is not None:
                 await self._subject(request.target).save(records.approve(held, request.verb))
                 self.queue.add(request.target)
@@ -294,7 +326,6 @@ class Hive:
 
     async def _reconcile(self, name: str) -> Outcome:
         started = time.perf_counter()
-        metrics.queue_depth.set(len(self.queue))
         record: Record | None = None
         try:
             subject = self._subject(name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-KIND = "skep.kind"  # record, status, settings, request, sources; every config of ours but a source's carries it
+KIND = "skep.kind"  # one of Kind below; every config of ours but a source's carries it
 UID = "skep.uid"
 TENANT = "skep.tenant"
 SOURCE = "skep.source"  # on a revision: the name of its source; the only label the plain Docker way needs
@@ -16,7 +16,7 @@ PURPOSE = "skep.purpose"  # on a secret: what it is for
 FINGERPRINT = "skep.fingerprint"  # on a secret: a keyed hash of its data, since an engine never gives data back
 REVISION = "skep.revision"  # on a tenant's service: hash of what a task is started from
 
-Kind = Literal["record", "status", "settings", "request", "sources", "job"]
+Kind = Literal["record", "status", "settings", "request", "sources", "operator", "job"]
 
 
 def record(tenant: str) -> str:
@@ -32,6 +32,7 @@ def request(request_id: str) -> str:
 
 
 SOURCES = "skep.sources"
+OPERATOR = "skep.operator"
 
 
 def revision(source: str, number: int) -> str:

@@ -18,6 +18,7 @@ from skep.operator.errors import UsageError
 class Settings:
     """Read with `Settings.from_env()`; a wrong value raises UsageError that names the variable."""
 
+    engine: str = "unix:///var/run/docker.sock"  # a Docker host, or `embedded:<socket>`
     secrets_dir: Path = Path("/run/secrets")  # where Swarm mounts secrets
     edge_url: str = "http://tasks.traefik:80"  # every task behind this name is asked by the judge
     edge_suffix: str = ""  # `:8080` where people reach the edge on another port than the scheme's own

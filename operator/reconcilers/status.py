@@ -15,7 +15,7 @@ from skep.operator import names
 from skep.operator.engine.spec import Config
 
 _LABEL = "skep.status"
-_PHASE = "skep.phase"  # beside the whole report, so that `docker config ls --filter` can use it
+PHASE = "skep.phase"  # beside the whole report, so that `docker config ls --filter` can use it
 EVENTS_KEPT = 10
 
 Phase = Literal["Pending", "Progressing", "Ready", "Degraded", "Suspended", "Deleting", "Retained"]
@@ -61,7 +61,7 @@ def labels_of(tenant: str, uid: str, status: Status) -> dict[str, str]:
         names.KIND: "status",
         names.TENANT: tenant,
         names.UID: uid,
-        _PHASE: status.phase,
+        PHASE: status.phase,
         _LABEL: _STATUS.dump_json(status).decode(),
     }
 

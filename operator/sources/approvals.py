@@ -17,7 +17,7 @@ VERB = "skep.verb"
 TARGET = "skep.target"
 AUTHOR = "skep.author"
 
-Verb = Literal["approve-deletions", "approve-database", "approve-adopt", "approve-purge"]
+Verb = Literal["approve-deletions", "approve-database", "approve-adopt", "approve-purge", "forced-delete"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ drops too many at once, the brake holds the deletions, not the edits.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -83,6 +84,11 @@ class Fleet:
         return self.tenants.get(tenant) or self.absent.get(tenant)
 
 
+def digest_of(spec: EffectiveTenant) -> str:
+    """Tells two declarations of one tenant apart."""
+    return hashlib.sha256(repr(spec).encode()).hexdigest()[:16]
+
+
 EMPTY = Fleet(None, MappingProxyType({}), MappingProxyType({}), ())
 Reader = Callable[[Revision], Reading]
 
@@ -129,12 +135,15 @@ def survey(
         tenant = declarations.tenants.get(name)
         if platform is not None and tenant is not None:
             spec = effective(platform, declarations.plans[tenant.spec.plan], tenant)
-            tenants[name] = Declared(source, index, spec, tenant.metadata.uid)
+            if ledger.forced.get(name) != digest_of(spec):
+                tenants[name] = Declared(source, index, spec, tenant.metadata.uid)
         else:
             tenants[name] = Broken(source, index, tuple(of_tenant.get(name, ())) or problems[:1])
 
     brake = platform.spec.brake if platform is not None else Brake()
     absent = _absent(live, readings, source_of, owners, ledger, brake)
+    for name in source_of.keys() - tenants.keys():  # a person deleted it by force; its own document is overruled
+        absent[name] = Absent(source_of[name], live[source_of[name]].index)
     states = tuple(
         _state(name, live.get(name), held.get(name, ()), readings.get(name), absent)
         for name in sorted({*held, *ledger.seen})

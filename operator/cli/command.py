@@ -1,0 +1,90 @@
+"""The root of the command line: options that all commands share, and errors as people should see them."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from skep.operator.cli.target import Target
+from skep.operator.errors import SkepError, UsageError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_DIFFERS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What `skep [OPTIONS] COMMAND` was given before the command."""
+
+    target: Target
+
+
+class Ordered(click.Group):
+    """Commands in the order of a day's work, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=Ordered, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--engine", type=click.Choice(["swarm", "embedded"]), help="Default: embedded if `skep up` runs, else swarm."
+)
+@click.option("--context", metavar="NAME", help="The Docker context, as in `docker --context`.")
+@click.option(
+    "--home", type=click.Path(path_type=Path, file_okay=False), help="Where the embedded engine lives (SKEP_HOME)."
+)
+@click.version_option(package_name="skep")
+@click.pass_context
+def skep(ctx: click.Context, engine: str | None, context: str | None, home: Path | None) -> None:
+    """Run many tenants on Docker Swarm: declared in YAML, each with its own database, secrets, app and routes."""
+    ctx.obj = Shared(Target(engine=engine, context=context, home=home))
+
+
+def complain(error: SkepError) -> None:
+    click.echo(f"skep: {error.message}", err=True)
+    if error.remedy:
+        click.echo(f"      {error.remedy}", err=True)
+
+
+def command(function: Callable[Concatenate[Shared, P], Awaitable[int | None]]) -> Callable[P, None]:
+    """Run an async command with the shared options; what it returns is the exit code (None: 0)."""
+
+    @click.pass_obj
+    @functools.wraps(function)
+    def run(shared: Shared, /, *args: Any, **kwargs: Any) -> None:
+        try:
+            code = asyncio.run(_bounded(function(shared, *args, **kwargs)))
+        except UsageError as error:
+            complain(error)
+            sys.exit(EXIT_USAGE)
+        except SkepError as error:
+            complain(error)
+            sys.exit(EXIT_FAILED)
+        except KeyboardInterrupt:
+            sys.exit(130)
+        except BrokenPipeError:  # `skep get tenants | head`
+            sys.stderr.close()
+            sys.exit(0)
+        sys.exit(code or 0)
+
+    return run
+
+
+async def _bounded(work: Awaitable[R]) -> R:
+    return await work
+
+
+# Each module adds its commands to the group when it is imported; the order here is the order of the help page.
+from skep.operator.cli import declare, show, reach, operator  # noqa: F401, I001

@@ -1,0 +1,78 @@
+"""`skep operator`: the operator itself, as its container runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+import uvloop
+from aiohttp import web
+from prometheus_client import generate_latest
+
+from skep.operator import logs, metrics
+from skep.operator.cli.command import complain, skep
+from skep.operator.cli.target import open_engine
+from skep.operator.errors import SkepError
+from skep.operator.hive import Hive
+from skep.operator.keys import RootKey
+from skep.operator.loop.clock import SystemClock
+from skep.operator.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@skep.command("operator", short_help="The operator itself, as its container runs it.")
+def operator() -> None:
+    """Watch declarations and keep every tenant as declared, until SIGTERM.
+
+    Configured by SKEP_* variables: operator/settings.py lists them with their defaults and reasons.
+    """
+    logs.configure()
+    try:
+        settings = Settings.from_env()
+        keys = RootKey.read(settings.secrets_dir / "skep.root-key")
+    except SkepError as error:
+        complain(error)
+        raise SystemExit(2) from error
+    uvloop.run(run(settings, keys))
+
+
+async def run(settings: Settings, keys: RootKey) -> None:
+    engine = open_engine(settings.engine)
+    hive = Hive(engine, settings, keys, SystemClock())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, hive.stop)
+    runner = web.AppRunner(pages(hive), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, settings.http_host, settings.http_port).start()
+    log.info("operator starts", extra={"engine": settings.engine.partition(":")[0], "key": keys.id})
+    try:
+        await hive.run()
+    finally:
+        await runner.cleanup()
+        await engine.close()
+    log.info("operator stopped")
+
+
+def pages(hive: Hive) -> web.Application:
+    """What probes and Prometheus ask for; nothing here is secret, and the stack publishes no port of it."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        if hive.ready.is_set():
+            return web.Response(text="ok\n")
+        return web.Response(status=503, text="the first full list has not been read yet\n")
+
+    async def exposition(_: web.Request) -> web.Response:
+        hive.measure()
+        return web.Response(
+            body=generate_latest(metrics.REGISTRY), headers={"Content-Type": "text/plain; version=0.0.4"}
+        )
+
+    app = web.Application()
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", exposition)])
+    return app

@@ -1,0 +1,115 @@
+"""Commands that reach into a tenant: logs, psql, invite."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+
+import click
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from skep.operator import names
+from skep.operator.cli.command import Shared, command, skep
+from skep.operator.cli.view import View, look
+from skep.operator.engine.spec import JobSpec, Service, pairs
+from skep.operator.errors import SkepError, TerminalError, UsageError
+
+SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+INVITE_INFO = b"skep invite"  # as docs/app-contract.md says
+
+
+def _running(view: View, name: str) -> Service:
+    """The tenant's service. Raises UsageError if there is none yet."""
+    service = view.service(names.service(view.tenant_named(name)))
+    if service is None:
+        raise UsageError(
+            f"tenant {name} has no service yet", remedy=f"`skep describe tenant {name}` says what it waits for"
+        )
+    return service
+
+
+@skep.command("logs")
+@click.argument("name")
+@click.option("-f", "--follow", is_flag=True, help="Go on as lines arrive, until Ctrl-C.")
+@click.option("-n", "--tail", type=int, default=100, show_default=True, help="Lines of the past, a task.")
+@command
+async def logs(shared: Shared, name: str, follow: bool, tail: int) -> int:
+    """Print the log of a tenant's app."""
+    async with shared.target.connect() as engine:
+        service = _running(await look(engine), name)
+        async for line in engine.logs(service.name, tail=tail, follow=follow):
+            click.echo(line.text, err=line.stream == "stderr")
+    return 0
+
+
+@skep.command("invite")
+@click.argument("name")
+@click.option("--email", metavar="ADDRESS", help="Whom it is for (default: the tenant's owner).")
+@command
+async def invite(shared: Shared, name: str, email: str | None) -> int:
+    """Print a one-time link with which the first organizer of a tenant makes an account.
+
+    The tenant's own image makes it in a one-off job and answers sealed to a key of this run: the link is in no log,
+    label or config.
+    """
+    async with shared.target.connect() as engine:
+        view = await look(engine)
+        service, record = _running(view, name), view.records[name]
+        status = view.statuses.get(name)
+        if status is None or status.phase not in ("Ready", "Degraded", "Progressing"):
+            raise UsageError(
+                f"tenant {name} is {status.phase if status else 'Pending'}", remedy="it must be up for an invitation"
+            )
+        key = X25519PrivateKey.generate()
+        public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+        address = email or record.spec.owner
+        spec = service.spec
+        job = JobSpec(
+            name=names.job(name, "invite", secrets.token_hex(8)),
+            image=spec.image,
+            args=("invitation", "--to", public, *(("--email", address) if address else ())),
+            labels=pairs({names.TENANT: name, names.UID: record.uid, names.KIND: "job"}),
+            configs=spec.configs,
+            secrets=spec.secrets,
+            networks=(record.data_network,) if record.data_network in spec.networks else spec.networks,
+            timeout_s=60.0,
+        )
+        result = await engine.run_job(job)
+    if not result.ok:
+        raise TerminalError(f"the invitation job failed: {(result.error or result.output).strip()[-300:]}")
+    click.echo(f"{status.urls[0]}/invite/{_unseal(result.output, key)}")
+    click.echo("It works once, for 7 days.", err=True)
+    return 0
+
+
+def _unseal(output: str, key: X25519PrivateKey) -> str:
+    try:
+        answer = json.loads(output.strip().splitlines()[-1])
+        opened = SUITE.decrypt(base64.b64decode(answer["sealed"]), key, info=INVITE_INFO)
+        return str(json.loads(opened)["token"])
+    except Exception as error:  # any way in which an image may break the contract
+        raise TerminalError(
+            f"the image's answer is not an invitation: {type(error).__name__}",
+            remedy="docs/app-contract.md says what an image must answer",
+        ) from error
+
+
+@skep.command("psql", context_settings={"ignore_unknown_options": True})
+@click.argument("name")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@command
+async def psql(shared: Shared, name: str, arguments: tuple[str, ...]) -> int:
+    """Open a tenant's database with psql, as the operator's admin role. ARGUMENTS go to psql (`-c 'select 1'`)."""
+    async with shared.target.connect() as engine:
+        view = await look(engine)
+        record = view.records.get(view.tenant_named(name))
+        if record is None or not record.provisioned:
+            raise UsageError(f"tenant {name} has no database yet")
+        database = names.database(name, record.uid)
+        open_psql = getattr(engine, "psql", None)
+        if open_psql is None:
+            raise SkepError("this engine has no psql")
+        return int(await open_psql(database, list(arguments)))

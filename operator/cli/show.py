@@ -1,0 +1,325 @@
+"""Commands that tell how things are: get, describe, events, history's neighbours for people and scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+import click
+from rich.text import Text
+
+from skep.operator.cli import output
+from skep.operator.cli.changes import spec_document
+from skep.operator.cli.command import Shared, command, skep
+from skep.operator.cli.output import Format
+from skep.operator.cli.view import View, look
+from skep.operator.errors import UsageError
+from skep.operator.reconcilers.status import Condition, Status
+from skep.operator.sources.fleet import SourceState
+
+API = "skep/v1"
+
+
+def tenant_item(view: View, name: str) -> dict[str, Any]:
+    """A tenant as scripts see it: stable names, camelCase."""
+    found = view.documents().get(("Tenant", name))
+    record, status = view.records.get(name), view.statuses.get(name)
+    document: dict[str, Any] = found[1].model.model_dump(mode="json", by_alias=True) if found is not None else {}
+    metadata = document.get("metadata", {"name": name, "labels": {}, "annotations": {}})
+    metadata["uid"] = record.uid if record is not None else None
+    if record is not None:
+        metadata |= {"generation": record.generation, "creationTimestamp": record.created_at.isoformat()}
+        metadata["source"] = record.source
+    return {
+        "apiVersion": API,
+        "kind": "Tenant",
+        "metadata": metadata,
+        "spec": document.get("spec"),
+        "status": _status_item(status),
+    }
+
+
+def _status_item(status: Status | None) -> dict[str, Any]:
+    if status is None:
+        return {"phase": "Pending", "conditions": [], "urls": [], "observedGeneration": 0}
+    return {
+        "phase": status.phase,
+        "conditions": [_condition_item(condition) for condition in status.conditions],
+        "urls": list(status.urls),
+        "observedGeneration": status.observed_generation,
+        "image": status.image,
+    }
+
+
+def _condition_item(condition: Condition) -> dict[str, Any]:
+    return {
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": condition.message,
+        "observedGeneration": condition.observed_generation,
+        "lastTransitionTime": condition.since.isoformat(),
+    }
+
+
+def _source_item(view: View, state: SourceState) -> dict[str, Any]:
+    newest = state.newest
+    return {
+        "apiVersion": API,
+        "kind": "Source",
+        "metadata": {"name": state.name},
+        "status": {
+            "revision": newest.number if newest is not None else None,
+            "config": newest.config_name if newest is not None else None,
+            "digest": newest.digest if newest is not None else None,
+            "author": newest.author if newest is not None else None,
+            "tenants": state.tenants,
+            "heldDeletions": state.held,
+            "problem": state.problem,
+            "problems": [str(problem) for problem in state.problems],
+            "revisions": len(view.revisions.get(state.name, ())),
+        },
+    }
+
+
+def _document_items(view: View, kind: str) -> list[dict[str, Any]]:
+    return [
+        document.model.model_dump(mode="json", by_alias=True)
+        for (held, _), (_, document) in sorted(view.documents().items(), key=lambda item: item[0])
+        if held == kind
+    ]
+
+
+def items_of(view: View, kind: str) -> list[dict[str, Any]]:
+    match kind:
+        case "tenants":
+            return [tenant_item(view, name) for name in view.tenants]
+        case "plans":
+            return _document_items(view, "Plan")
+        case "platforms":
+            return _document_items(view, "Platform")
+        case _:
+            return [_source_item(view, state) for state in view.fleet.sources]
+
+
+def _tenant_rows(view: View, names: list[str], *, wide: bool) -> Any:
+    rows = []
+    for name in names:
+        status, record = view.statuses.get(name), view.records.get(name)
+        ready = status.condition("Ready") if status is not None else None
+        row: list[str | Text] = [
+            name,
+            record.spec.plan if record is not None else "-",
+            output.phase(status.phase if status is not None else "Pending"),
+            ready.reason if ready is not None else "-",
+            output.age(record.created_at if record is not None else None),
+            status.urls[0] if status is not None and status.urls else "-",
+        ]
+        if wide:
+            row += [
+                record.source if record is not None else "-",
+                record.server if record is not None else "-",
+                status.image if status is not None else "-",
+                record.uid if record is not None else "-",
+            ]
+        rows.append(row)
+    headers = ["NAME", "PLAN", "PHASE", "REASON", "AGE", "URL"]
+    return output.table(headers + (["SOURCE", "SERVER", "IMAGE", "UID"] if wide else []), rows)
+
+
+def _plan_rows(view: View) -> Any:
+    used = [record.spec.plan for record in view.records.values() if not record.leaving]
+    rows = []
+    for item in _document_items(view, "Plan"):
+        name = item["metadata"]["name"]
+        rows.append((name, str(used.count(name))))
+    return output.table(("NAME", "TENANTS"), rows)
+
+
+def _platform_rows(view: View) -> Any:
+    rows = [
+        (item["metadata"]["name"], item["spec"]["baseDomain"], item["spec"]["tls"], str(len(item["spec"]["databases"])))
+        for item in _document_items(view, "Platform")
+    ]
+    return output.table(("NAME", "BASE DOMAIN", "TLS", "DATABASE SERVERS"), rows)
+
+
+def _source_rows(view: View) -> Any:
+    rows = []
+    for state in view.fleet.sources:
+        word = state.problem or (f"{len(state.problems)} problems" if state.problems else "ok")
+        if state.held:
+            word = f"{state.held} deletions held: `skep approve deletions {state.name}`"
+        newest = state.newest.label if state.newest is not None else "-"
+        rows.append((state.name, newest, str(state.tenants), word))
+    return output.table(("NAME", "REVISION", "TENANTS", "STATE"), rows)
+
+
+KINDS = {
+    "tenants": "tenants", "tenant": "tenants", "plans": "plans", "plan": "plans", "platforms": "platforms",
+    "platform": "platforms", "sources": "sources", "source": "sources",
+}  # fmt: skip
+
+
+def kind_of(text: str) -> str:
+    if (kind := KINDS.get(text.lower())) is not None:
+        return kind
+    near = difflib.get_close_matches(text, KINDS, 1)
+    raise UsageError(
+        f"there is no kind {text}", remedy=f"did you mean {near[0]}?" if near else "tenants, plans, platforms, sources"
+    )
+
+
+@skep.command("get")
+@click.argument("kind")
+@click.argument("name", required=False)
+@output.format_option("table", "wide", "json", "yaml")
+@click.option("-w", "--watch", is_flag=True, help="Print again whenever something changes, until Ctrl-C.")
+@command
+async def get(shared: Shared, kind: str, name: str | None, form: Format, watch: bool) -> int:
+    """List tenants, plans, platforms or sources, or show one."""
+    kind = kind_of(kind)
+    async with shared.target.connect() as engine:
+        last: object = None
+        while True:
+            view = await look(engine)
+            items = items_of(view, kind)
+            if name is not None:
+                items = [item for item in items if item["metadata"]["name"] == name]
+                if not items:
+                    known = [item["metadata"]["name"] for item in items_of(view, kind)]
+                    near = difflib.get_close_matches(name, known, 1)
+                    raise UsageError(
+                        f"there is no {kind[:-1]} {name}",
+                        remedy=f"did you mean {near[0]}?" if near else f"`skep get {kind}` lists them",
+                    )
+            if items != last:
+                last = items
+                _print(view, kind, items, form, single=name is not None)
+            if not watch:
+                return 0
+            await asyncio.sleep(0.5)
+
+
+def _print(view: View, kind: str, items: list[dict[str, Any]], form: Format, *, single: bool) -> None:
+    if form in ("json", "yaml"):
+        output.show(items[0] if single else {"apiVersion": API, "kind": "List", "items": items}, form)
+        return
+    if not items:
+        click.echo(f"no {kind} here yet; `skep apply PATH` declares some")
+        return
+    rows: Callable[[], Any] = {
+        "tenants": lambda: _tenant_rows(view, [item["metadata"]["name"] for item in items], wide=form == "wide"),
+        "plans": lambda: _plan_rows(view),
+        "platforms": lambda: _platform_rows(view),
+        "sources": lambda: _source_rows(view),
+    }[kind]
+    output.console().print(rows())
+
+
+@skep.command("describe")
+@click.argument("kind", type=click.Choice(["tenant"]))
+@click.argument("name")
+@click.option("--effective", is_flag=True, help="Show the spec after Platform, Plan and Tenant were joined.")
+@output.format_option("table", "json", "yaml")
+@command
+async def describe(shared: Shared, kind: str, name: str, effective: bool, form: Format) -> int:
+    """Tell everything about one tenant: what it waits for, since when, and what happened last."""
+    del kind
+    async with shared.target.connect() as engine:
+        view = await look(engine)
+        name = view.tenant_named(name)
+        record = view.records.get(name)
+        if effective:
+            if record is None:
+                raise UsageError(f"tenant {name} was never valid, so it has no effective spec")
+            _show(spec_document(record.spec), form)
+            return 0
+        if form != "table":
+            _show(tenant_item(view, name), form)
+            return 0
+        service = view.service(f"skep-{name}-web")
+        tasks = await engine.list_tasks(service=service.id) if service is not None else ()
+    _describe(view, name, service, tasks)
+    return 0
+
+
+def _show(document: object, form: Format) -> None:
+    output.show(document, "yaml" if form == "table" else form)
+
+
+def _describe(view: View, name: str, service: Any, tasks: Any) -> None:
+    record, status = view.records.get(name), view.statuses.get(name)
+    console = output.console()
+
+    def line(label: str, value: object) -> None:
+        console.print(f"{label + ':':<14}{value}")
+
+    line("Tenant", name)
+    if record is not None:
+        line("Uid", record.uid)
+        line("Plan", record.spec.plan)
+        line("Source", record.source)
+        line("Database", f"t_{name}_{record.uid[:8]} on {record.server or '-'}")
+        line("Networks", f"{record.edge_network or '-'}, {record.data_network or '-'}")
+        line("Image", record.spec.image)
+        line("Deletion", record.spec.deletion_policy)
+        line("Created", f"{record.created_at.isoformat()} ({output.age(record.created_at)} ago)")
+        line("Generation", f"{record.generation} (observed {status.observed_generation if status else 0})")
+    if status is not None:
+        console.print(f"{'Phase:':<14}", output.phase(status.phase), sep="")
+        for url in status.urls:
+            line("URL", url)
+        console.print("\nConditions")
+        rows = [
+            (each.type, each.status, each.reason, output.age(each.since), each.message) for each in status.conditions
+        ]
+        console.print(output.table(("TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"), rows))
+    if tasks:
+        console.print("\nTasks")
+        rows = [(task.id[:12], task.node[:12], task.state, output.age(task.since), task.error or "-") for task in tasks]
+        console.print(output.table(("ID", "NODE", "STATE", "SINCE", "ERROR"), rows))
+    if status is not None and status.events:
+        console.print("\nEvents")
+        events = [(output.age(event.at), event.reason, event.message) for event in status.events]
+        console.print(output.table(("AGE", "REASON", "MESSAGE"), events))
+
+
+@skep.command("events")
+@click.argument("name", required=False)
+@output.format_option("table", "json", "yaml")
+@command
+async def events(shared: Shared, name: str | None, form: Format) -> int:
+    """List what happened last, of one tenant or of all, oldest first."""
+    async with shared.target.connect() as engine:
+        view = await look(engine)
+    if name is not None:
+        view.tenant_named(name)
+    found = sorted(
+        (
+            (event.at, tenant, event)
+            for tenant, status in view.statuses.items()
+            if name in (None, tenant)
+            for event in status.events
+        ),
+        key=lambda entry: (entry[0], entry[1]),
+    )
+    if form != "table":
+        items = [
+            {"at": at.isoformat(), "tenant": tenant, "reason": event.reason, "message": event.message}
+            for at, tenant, event in found
+        ]
+        _show({"apiVersion": API, "kind": "EventList", "items": items}, form)
+    else:
+        _print_events(found)
+    return 0
+
+
+def _print_events(found: Any) -> None:
+    rows = [(output.age(at), tenant, event.reason, event.message) for at, tenant, event in found]
+    if not rows:
+        click.echo("no events yet")
+        return
+    output.console().print(output.table(("AGE", "TENANT", "REASON", "MESSAGE"), rows))

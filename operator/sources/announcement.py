@@ -1,0 +1,55 @@
+"""The operator's word about itself, in the labels of config `skep.operator`, so that the command line can follow it.
+
+`skep diff` needs the few settings that end up in what tenants get; `skep doctor` compares versions and key prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from skep.operator import names
+from skep.operator.settings import Settings
+
+_PREFIX = "skep.operator."
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """*key_fingerprint* tells whether a root key file is this hive's and nothing more."""
+
+    version: str
+    key_id: str
+    key_fingerprint: str
+    proxies: tuple[str, ...]
+    addresses: tuple[str, ...]
+    edge_suffix: str
+
+    @classmethod
+    def from_labels(cls, labels: Mapping[str, str]) -> Announcement:
+        def label(field: str) -> str:
+            return labels.get(f"{_PREFIX}{field}", "")
+
+        return cls(
+            label("version"),
+            label("key_id"),
+            label("key_fingerprint"),
+            tuple(label("proxies").split()),
+            tuple(label("addresses").split()),
+            label("edge_suffix"),
+        )
+
+    def labels(self) -> dict[str, str]:
+        return {
+            names.KIND: "operator",
+            f"{_PREFIX}version": self.version,
+            f"{_PREFIX}key_id": self.key_id,
+            f"{_PREFIX}key_fingerprint": self.key_fingerprint,
+            f"{_PREFIX}proxies": " ".join(self.proxies),
+            f"{_PREFIX}addresses": " ".join(self.addresses),
+            f"{_PREFIX}edge_suffix": self.edge_suffix,
+        }
+
+    def settings(self) -> Settings:
+        """The operator's settings as far as tenants notice them."""
+        return Settings(proxies=self.proxies, addresses=self.addresses, edge_suffix=self.edge_suffix)
