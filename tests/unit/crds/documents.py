@@ -33,7 +33,7 @@ def platform_text(spec: str = "", *, base_domain: str = "localhost", tls: str = 
 
 
 def stream(*texts: str) -> str:
-    return "---\n".join(texts)
+    return "---\n".join(text if text.endswith("\n") else f"{text}\n" for text in texts)
 
 
 def read(*texts: str) -> Reading:

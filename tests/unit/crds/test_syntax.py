@@ -74,7 +74,7 @@ def test_what_yaml_may_not_do_is_told_at_its_place(spec: str, expected: str | No
         ("{a: " * 1000, f"nested more than {DEPTH_MAX} deep"),
         ("- " * 1000, f"nested more than {DEPTH_MAX} deep"),
         ("- x\n" * (NODES_MAX + 1), f"{NODES_MAX}:3: the document has more than {NODES_MAX} values; split it"),
-        ("# " + "x" * DOCUMENT_MAX + "\na: b", f"the document has {DOCUMENT_MAX + 7} characters; {DOCUMENT_MAX} are the most"),
+        ("# " + "x" * DOCUMENT_MAX + "\na: b", f"the document has {DOCUMENT_MAX + 8} characters; {DOCUMENT_MAX} are the most"),
     ],
 )  # fmt: skip
 def test_a_document_that_is_none_is_told_so(text: str, expected: str) -> None:
@@ -130,7 +130,7 @@ def test_an_error_in_one_document_never_hides_another() -> None:
     ]
     assert complaints(broken, tenant_text("suspend: yes"), 'x: "\n')[-2:] == [
         "13:12: spec.suspend: 'yes' is not true or false; write true",
-        "15:1: not YAML: a quote is opened and never closed",
+        "16:1: not YAML: a quote is opened and never closed",
     ]
 
 
