@@ -36,10 +36,13 @@ def explain(error: ValidationError, kind: type[Model]) -> Iterator[Explained]:
         for path in (tuple(e["loc"]) for e in errors if e["type"] == "extra_forbidden")
         if (meant := suggest(str(path[-1]), fields_at(kind, path[:-1])))
     }
+    above = {path[:end] for path in (tuple(e["loc"]) for e in errors) for end in range(len(path))}
     for details in errors:
         path = tuple(details["loc"])
         if details["type"] == "missing" and path in mended:
             continue  # it is there, misspelt; that is said already
+        if details["type"] == "too_short" and path in above:
+            continue  # only because faulty items do not count; those are told one by one
         if path and path[-1] == "[key]":
             yield path[:-1], True, _sentence(details)
         elif details["type"] == "extra_forbidden":
@@ -92,13 +95,15 @@ def _all_fields(kind: type[BaseModel]) -> tuple[tuple[str, ...], ...]:
 
 
 def _sentence(details: ErrorDetails) -> str:
-    value, context = details.get("input"), details.get("ctx", {})
+    path, value, context = details["loc"], details.get("input"), details.get("ctx", {})
     told = shown(value) if isinstance(value, str | int | float) else "this"
     match details["type"]:
         case kind if kind == REFUSED:
             return details["msg"]
         case _ if value is None:
-            return 'has no value; write one, or "" for an empty text'
+            return (
+                'has no value; write one, or "" for an empty text' if "settings" in path else "has no value; write one"
+            )
         case "string_type":
             return f"must be text, not {_shape(value)}"
         case "int_type" | "int_parsing" | "float_type":

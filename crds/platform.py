@@ -143,7 +143,7 @@ class PlatformSpec(Model):
     networks: Networks = Networks()
     """The overlay networks that tenants join."""
     databases: Annotated[
-        tuple[DatabaseServer, ...], distinct("database server", key="name"), Field(min_length=1, max_length=100)
+        tuple[DatabaseServer, ...], Field(min_length=1, max_length=100), distinct("database server", key="name")
     ]
     """The PostgreSQL servers, at least one."""
     app: PlatformApp

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -182,7 +181,7 @@ def _validate(tree: Tree, root: dict[str, syntax.Value]) -> tuple[AnyKind | None
 
 
 def _kind_fault(tree: Tree, root: dict[str, syntax.Value], meant: str | None) -> tuple[Place, str]:
-    if "kind" not in root:
+    if root.get("kind") is None:
         known = ", ".join(KINDS)
         return tree.place(()), f"kind: missing; write one of {known}"
     kind = root["kind"]
@@ -213,6 +212,8 @@ def read_path(path: FilePath) -> Reading:
             reading += _unread(
                 file, "this link leads out of the directory, so it is not followed; put the file itself here"
             )
+        elif file.exists() and not file.is_file():  # a pipe that nobody writes to would hold us for ever
+            reading += _unread(file, "is not a regular file; remove it")
         else:
             reading += _read_file(file)
     for fault in faults:
@@ -233,8 +234,6 @@ def _walk(root: FilePath, faults: list[OSError]) -> Iterator[FilePath]:
 def _read_file(path: FilePath) -> Reading:
     try:
         with path.open("rb") as opened:
-            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                return _unread(path, "is not a regular file")
             data = opened.read(FILE_MAX + 1)
     except OSError as error:
         return _unread(path, f"cannot be read: {error.strerror}")

@@ -31,6 +31,7 @@ Place = tuple[int, int]  # line and column, both from 1
 # that are not UTF-8 (see `decode`).
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]|\r(?!\n)")
 _MARKER = re.compile(r"^(?:---|\.\.\.)(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_DIRECTIVE = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n)*%")
 _NULLS = frozenset(["", "~", "null", "Null", "NULL"])
 
 
@@ -112,6 +113,11 @@ def compose(chunk: Chunk) -> Tree:
         # Read on with the bad ones replaced one by one: places stay, and all other faults are found too.
         tree.faults.append((_place_of(chunk, text, bad.start()), _forbidden_fault(bad[0])))
         text = _FORBIDDEN.sub("\ufffd", text)
+    if directive := _DIRECTIVE.match(text):
+        place = _place_of(chunk, text, directive.end() - 1)
+        tree.faults.append((place, "directives (lines that begin with %) are not allowed; remove the line"))
+        tree.is_whole = False
+        return tree
     _Composer(_LOADER(text), chunk, tree).run()
     return tree
 
@@ -264,8 +270,6 @@ def _explain(problem: str, line: str, column: int) -> str:
     """The parser's complaint in words for people, with the usual cause."""
     if "\t" in line[: len(line) - len(line.lstrip())] or line[column : column + 1] == "\t":
         return "a tab stands where spaces are needed; indent with spaces"
-    if line.startswith("%"):
-        return "directives (lines that begin with %) are not allowed; remove the line"
     if "mapping values are not allowed" in problem:
         return "a colon where none is expected; put the text in quotes, or mend the indentation"
     if "cannot start any token" in problem:

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from skep.crds.base import refusal, shown
 
 SIZE_UNITS = {"K": 1000, "M": 1000**2, "G": 1000**3, "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3}
-SIZE_PATTERN = r"^[1-9][0-9]{0,8}(K|M|G|Ki|Mi|Gi)$"
+SIZE_PATTERN = r"^[1-9][0-9]{0,9}(K|M|G|Ki|Mi|Gi)$"
 SIZE_MIN, SIZE_MAX = 16 * 1024**2, 1024 * 1024**3  # less starts no interpreter; more no node has
 
 DURATION_UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
@@ -28,7 +28,7 @@ CPUS_MIN, CPUS_MAX = 0.01, 256.0
 def read_size(value: object) -> int:
     """Bytes of `256Mi`, `1Gi` or `512M`. Raises a refusal outside 16Mi to 1024Gi."""
     if isinstance(value, str):
-        match = re.fullmatch(r"([1-9][0-9]{0,8})(K|M|G|Ki|Mi|Gi)", value)
+        match = re.fullmatch(r"([1-9][0-9]{0,9})(K|M|G|Ki|Mi|Gi)", value)
         if not match:
             raise refusal(f"{shown(value)} is not a size; {_size_remedy(value)}")
         size = int(match[1]) * SIZE_UNITS[match[2]]
@@ -139,7 +139,7 @@ def read_flag(value: object) -> object:
         }  # fmt: skip
         if word := meant.get(value.lower()):
             raise refusal(f"{shown(value)} is not true or false; write {word}")
-        raise refusal(f"{shown(value)} is not true or false")
+        raise refusal(f"{shown(value)} is not true or false; write true or false")
     if not isinstance(value, bool):
         raise refusal("must be true or false")
     return value
