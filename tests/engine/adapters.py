@@ -6,6 +6,7 @@ Every engine runs the probe (`tests/rig/probe`), whose argument says how it beha
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ import pytest
 from skep.operator.engine.memory import MemoryEngine
 from skep.operator.engine.port import Engine
 from skep.operator.engine.spec import JobResult, ServiceSpec
+from skep.operator.engine.swarm import SwarmEngine
+from tests.rig.swarm import TestSwarm
 
 SCHEMA_LINE = '{"migrations": "0000", "applied": []}'
 
@@ -46,8 +49,24 @@ async def memory(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     await engine.close()
 
 
+@asynccontextmanager
+async def swarm(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+    rig: TestSwarm = request.getfixturevalue("swarm")
+    image: str = request.getfixturevalue("probe_image")
+    engine = SwarmEngine(rig.url)
+
+    async def restart() -> None:
+        """The manager that we talk to goes down and comes back; the two others keep the quorum."""
+        await asyncio.to_thread(rig.stop_node, 0)
+        await asyncio.to_thread(rig.start_node, 0)
+
+    yield Subject(engine, image, restart)
+    await engine.close()
+
+
 Adapter = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Subject]]
 
 ADAPTERS: dict[str, tuple[Adapter, tuple[pytest.MarkDecorator, ...]]] = {
     "memory": (memory, ()),
+    "swarm": (swarm, (pytest.mark.swarm,)),
 }

@@ -1,0 +1,246 @@
+"""The Engine API as calls: one deadline each, every failure as one of our errors, JSON in and out.
+
+aiodocker is the transport only. Its high-level calls send less than a whole spec, change their arguments and know
+little of versions, so requests go through its query level; nothing but this module touches it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from aiodocker import Docker, DockerError
+from aiodocker.exceptions import DockerContextInvalidError
+
+from skep.operator.errors import (
+    EngineRefused,
+    EngineUnavailable,
+    InUse,
+    NameTaken,
+    NotFound,
+    SkepError,
+    UsageError,
+    VersionConflict,
+)
+
+Json = dict[str, Any]  # the API's words; no further than this package
+NEWEST = (1, 47)  # of the API that this was tested with; older daemons are met at theirs
+OLDEST = (1, 41)  # Docker 20.10: jobs, and running counts in the list of services
+_CONNECT_FAILED = 900  # aiodocker's own number
+_DECODER = json.JSONDecoder()
+
+
+class Api:
+    """Calls to one engine. *url* goes before *context*, then DOCKER_HOST, then what the Docker command line uses.
+
+    Raises UsageError when the address or context makes no sense.
+    """
+
+    def __init__(self, url: str | None = None, *, context: str | None = None, deadline_s: float = 5.0) -> None:
+        if url is None and context is None:
+            # As in the Docker command line; aiodocker would let a context of its file go first.
+            url = os.environ.get("DOCKER_HOST") or None
+        try:
+            self._docker = Docker(url, context=context)
+        except (ValueError, AssertionError, DockerContextInvalidError) as error:
+            raise UsageError(
+                f"no Docker engine to talk to: {error or 'no socket was found'}",
+                remedy="set DOCKER_HOST, or choose a context with --context",
+            ) from error
+        self.where = url or context or self._docker.docker_host
+        self.deadline_s = deadline_s
+        self._version: tuple[int, int] | None = None
+
+    async def version(self) -> tuple[int, int]:
+        """The API version both sides speak, asked for once."""
+        if self._version is None:
+            body = await self._exchange("GET", "version", versioned=False)
+            theirs, least = _pair(body["ApiVersion"]), _pair(body.get("MinAPIVersion", "1.12"))
+            if theirs < OLDEST:
+                raise EngineRefused(
+                    f"Docker {body['Version']} at {self.where} is too old", remedy="Docker 20.10 or newer is needed"
+                )
+            self._version = max(min(theirs, NEWEST), least)
+            self._docker.api_version = "v{}.{}".format(*self._version)
+        return self._version
+
+    async def get(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        deadline_s: float | None = None,
+    ) -> Any:
+        await self.version()
+        return await self._exchange("GET", path, params=params, headers=headers, deadline_s=deadline_s)
+
+    async def get_each(self, path: str, params: Mapping[str, Any]) -> Iterator[Json]:
+        """The elements of a list, decoded one at a time: thousands of services never stand in memory as JSON."""
+        await self.version()
+        return elements(await self._read("GET", path, params=params))
+
+    async def post(
+        self,
+        path: str,
+        body: Json | None = None,
+        params: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        await self.version()
+        return await self._exchange("POST", path, body=body, params=params, headers=headers)
+
+    async def delete(self, path: str) -> None:
+        await self.version()
+        await self._exchange("DELETE", path)
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, params: Mapping[str, Any], *, body: Json | None = None
+    ) -> AsyncIterator[aiohttp.StreamReader]:
+        """The body of an answer that has no end of its own; the deadline is for its beginning."""
+        await self.version()
+        method = "GET" if body is None else "POST"
+        async with self._translated(method, path):
+            async with asyncio.timeout(self.deadline_s):
+                response = await self._docker._do_query(
+                    path, method, params=dict(_encoded(params)), data=_body(body), timeout=None
+                )
+            try:
+                yield response.content
+            finally:
+                response.close()
+
+    async def close(self) -> None:
+        await self._docker.close()
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Json | None = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        deadline_s: float | None = None,
+        versioned: bool = True,
+    ) -> Any:
+        text = await self._read(
+            method, path, body=body, params=params, headers=headers, deadline_s=deadline_s, versioned=versioned
+        )
+        return json.loads(text) if text.strip() else None
+
+    async def _read(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Json | None = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        deadline_s: float | None = None,
+        versioned: bool = True,
+    ) -> str:
+        async with self._translated(method, path), asyncio.timeout(deadline_s or self.deadline_s):
+            response = await self._docker._do_query(
+                path,
+                method,
+                params=dict(_encoded(params or {})),
+                data=_body(body),
+                headers=headers,
+                timeout=None,
+                versioned_api=versioned,
+            )
+            try:
+                return (await response.read()).decode()
+            finally:
+                response.release()
+
+    @asynccontextmanager
+    async def _translated(self, method: str, path: str) -> AsyncIterator[None]:
+        try:
+            yield
+        except DockerError as error:
+            raise translate(method, path, error.status, error.message) from error
+        except TimeoutError as error:
+            raise EngineUnavailable(
+                f"{self.where} did not answer {method} /{path} in time", reason="Deadline"
+            ) from error
+        except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError) as error:
+            raise EngineUnavailable(f"the connection to {self.where} broke: {error}") from error
+
+
+def translate(method: str, path: str, status: int, message: str) -> SkepError:
+    """The error that says what to do about an answer of *status*; complete over all of them.
+
+    By status and method, never by text, with two exceptions that only their text tells: a stale version and an object
+    too large for raft, both HTTP 500.
+    """
+    if method == "DELETE" and status in (400, 403):
+        return InUse(message)  # configs, secrets and networks of Swarm answer 400, networks of one node 403
+    match status:
+        case 404:
+            return NotFound(message)
+        case 409:
+            return NameTaken(message)
+        case 500 if "update out of sequence" in message:
+            return VersionConflict(message)
+        case 500 if "raft message is too large" in message:
+            return EngineRefused(message)
+        case 406 | 503:
+            return EngineUnavailable(
+                message, reason="NoManager", remedy="the address must be a manager's of a swarm that has a quorum"
+            )
+        case 501:
+            return EngineRefused(message)
+        case _ if status == _CONNECT_FAILED:
+            return EngineUnavailable(
+                message, reason="NoEngine", remedy="is Docker running, and may you use its socket?"
+            )
+        case _ if 400 <= status < 500 and status not in (408, 429):
+            return EngineRefused(message)
+        case _:
+            return EngineUnavailable(f"{method} /{path} answered {status}: {message}")
+
+
+def elements(text: str) -> Iterator[Json]:
+    """The elements of the JSON array in *text*, one at a time."""
+    at = text.index("[") + 1 if text.strip() not in ("", "null") else len(text)
+    while at < len(text):
+        while at < len(text) and text[at] in " \t\r\n,":
+            at += 1
+        if at >= len(text) or text[at] == "]":
+            return
+        element, at = _DECODER.raw_decode(text, at)
+        yield element
+
+
+def _body(body: Json | None) -> io.BytesIO | None:
+    """A file, since aiohttp writes a megabyte of it in pieces and lets others run."""
+    return io.BytesIO(json.dumps(body).encode()) if body is not None else None
+
+
+def _pair(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")
+    return int(major), int(minor)
+
+
+def _encoded(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Query parameters as the API wants them: filters in JSON, truth as words."""
+    for key, value in params.items():
+        match value:
+            case None:
+                continue
+            case bool():
+                yield key, "true" if value else "false"
+            case dict():
+                yield key, json.dumps(value)
+            case _:
+                yield key, str(value)
