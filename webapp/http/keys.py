@@ -10,7 +10,9 @@ from aiohttp import web
 from skep.webapp.http.drain import Drain
 from skep.webapp.http.proxies import Client, Proxies
 from skep.webapp.http.ratelimit import RateLimiter
+from skep.webapp.http.security import csrf_token
 from skep.webapp.i18n import Translator
+from skep.webapp.passwords import Passwords
 from skep.webapp.settings import Settings
 from skep.webapp.store.pool import Database
 
@@ -39,11 +41,17 @@ class Visit:
     t: Translator
     member: SignedIn | None = None
 
+    @property
+    def csrf(self) -> str:
+        """What a signed-in page's forms carry; empty where nobody is signed in."""
+        return csrf_token(self.member.token) if self.member else ""
+
 
 SETTINGS = web.AppKey("settings", Settings)
 DATABASE = web.AppKey("database", Database)
 DRAIN = web.AppKey("drain", Drain)
 PROXIES = web.AppKey("proxies", Proxies)
+PASSWORDS = web.AppKey("passwords", Passwords)
 LIMITS = web.AppKey("limits", Limits)
 PAGES: web.AppKey[Pages] = web.AppKey("pages")
 ASSETS: web.AppKey[Assets] = web.AppKey("assets")

@@ -71,6 +71,7 @@ async def own_forms(request: web.Request, handler: Handler) -> web.StreamRespons
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """On every answer, errors too: signal `on_response_prepare`."""
     response.headers.update(security_headers(secure=request.app[SETTINGS].secure))
+    response.headers["Server"] = "skep"  # not which versions of what
     if (visit := request.get(VISIT)) is not None:
         response.headers["X-Request-Id"] = visit.id
     if request.app[DRAIN].is_draining:

@@ -1,7 +1,7 @@
 """Pages from templates: what every template finds, and how often a page may be kept.
 
 Templates get `t` (the reader's words), `site` (the tenant), `asset(name)`, `member` (who is signed in, or None) and
-the helpers of `i18n.dates`. Everything is escaped unless a template says otherwise, and none does.
+the helpers of `i18n.dates`. Everything is escaped, but for the icons, which are constants.
 """
 
 from __future__ import annotations

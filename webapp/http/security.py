@@ -50,17 +50,20 @@ def is_own_form(headers: Mapping[str, str], client: Client, *, secure: bool) -> 
         return False
     if origin is None:
         return True
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
     return parts.netloc.lower() == client.host.lower() and parts.scheme == ("https" if secure else client.scheme)
 
 
 def csrf_token(session_token: str) -> str:
     """The token that a signed-in page carries in its forms: bound to the session, reveals nothing of it."""
-    return hmac.new(session_token.encode(), b"skep csrf", hashlib.sha256).hexdigest()
+    return hmac.new(session_token.encode(errors="replace"), b"skep csrf", hashlib.sha256).hexdigest()
 
 
 def is_csrf_token(candidate: str, session_token: str) -> bool:
-    return hmac.compare_digest(candidate.encode(), csrf_token(session_token).encode())
+    return hmac.compare_digest(candidate.encode(errors="replace"), csrf_token(session_token).encode())
 
 
 _KNOWN_PATH = re.compile(r"/organizer(?:/[a-z0-9-]+)*")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 
@@ -40,10 +41,8 @@ async def serve(settings: Settings) -> None:
             log.warning("settings ignored: this image does not know them", extra={"settings": settings.unknown})
         await drain.wait_begun()
         log.info("draining", extra={"tenant": settings.tenant, "seconds": settings.drain_s})
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(hurry.wait(), settings.drain_s)
-        except TimeoutError:
-            pass
     finally:
         await runner.cleanup()
     log.info("stopped", extra={"tenant": settings.tenant})

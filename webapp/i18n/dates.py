@@ -10,16 +10,42 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 MONTHS = {
-    "en": "January February March April May June July August September October November December".split(),
-    "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split(),
+    "en": [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ],
+    "fr": [
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
+        "décembre",
+    ],
 }
 SHORT_MONTHS = {
-    "en": "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(),
-    "fr": "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc.".split(),
+    "en": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+    "fr": ["janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."],
 }
 WEEKDAYS = {
-    "en": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split(),
-    "fr": "lundi mardi mercredi jeudi vendredi samedi dimanche".split(),
+    "en": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+    "fr": ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"],
 }
 NBSP = "\u00a0"
 
@@ -38,6 +64,17 @@ def day(moment: datetime, language: str) -> str:
     number = "1er" if language == "fr" and moment.day == 1 else str(moment.day)
     month = MONTHS[language][moment.month - 1]
     return f"{WEEKDAYS[language][moment.weekday()]} {number}{NBSP}{month} {moment.year}"
+
+
+def short_weekday(moment: datetime, language: str) -> str:
+    """Fri; ven."""
+    name = WEEKDAYS[language][moment.weekday()][:3]
+    return f"{name}." if language == "fr" else name
+
+
+def month(moment: datetime, language: str) -> str:
+    """December 2026; décembre 2026."""
+    return f"{MONTHS[language][moment.month - 1]} {moment.year}"
 
 
 def clock(moment: datetime, language: str) -> str:

@@ -11,7 +11,8 @@ MESSAGES: dict[str, str] = {
     "form.errors": "Please check the following:",
     # The list of events
     "list.title": "Events",
-    "list.lead": "What is coming up at {tenant}.",
+    "list.lead": "What is coming up.",
+    "list.description": "What is coming up at {tenant}.",
     "list.empty.title": "Nothing announced yet",
     "list.empty.text": "The next events will appear here. Come back soon.",
     "list.empty.organizer": "Organizing? Sign in to announce the first event.",

@@ -24,7 +24,8 @@ _WRITTEN: dict[str, str] = {
     "form.errors": "Merci de vérifier ces points :",
     # La liste des événements
     "list.title": "Événements",
-    "list.lead": "Les prochains rendez-vous de {tenant}.",
+    "list.lead": "Les prochains rendez-vous.",
+    "list.description": "Les prochains rendez-vous de {tenant}.",
     "list.empty.title": "Rien d’annoncé pour l’instant",
     "list.empty.text": "Les prochains événements paraîtront ici. À bientôt !",
     "list.empty.organizer": "Vous organisez ? Connectez-vous pour annoncer le premier événement.",

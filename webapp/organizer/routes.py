@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from skep.webapp.organizer import account, dashboard, editor, manage
 
-routes = web.RouteTableDef()
+routes = [*account.routes, *dashboard.routes, *editor.routes, *manage.routes]

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from skep.webapp.site import event_list, event_page
 
-routes = web.RouteTableDef()
-
-
-@routes.get("/")
-async def front(request: web.Request) -> web.Response:
-    return web.Response(text="soon")
+routes = [*event_list.routes, *event_page.routes]

@@ -108,7 +108,7 @@ def _event(row: asyncpg.Record) -> Event:
 async def upcoming(connection: Connection, *, limit: int, offset: int = 0) -> list[Event]:
     """Published events that are not over, the next one first."""
     rows = await connection.fetch(
-        f"{_SELECT} WHERE e.status = 'published' AND s.ends_at > clock_timestamp() "  # noqa: S608 - a constant
+        f"{_SELECT} WHERE e.status = 'published' AND s.ends_at > clock_timestamp() "
         "ORDER BY s.starts_at, e.id LIMIT $1 OFFSET $2",
         limit,
         offset,
@@ -125,7 +125,7 @@ async def current(connection: Connection) -> list[Event]:
 async def past(connection: Connection, *, limit: int, offset: int = 0) -> list[Event]:
     """For organizers: what is over, the latest first."""
     rows = await connection.fetch(
-        f"{_SELECT} WHERE s.ends_at <= clock_timestamp() ORDER BY s.starts_at DESC, e.id LIMIT $1 OFFSET $2",  # noqa: S608
+        f"{_SELECT} WHERE s.ends_at <= clock_timestamp() ORDER BY s.starts_at DESC, e.id LIMIT $1 OFFSET $2",
         limit,
         offset,
     )

@@ -17,17 +17,21 @@ LIFETIME = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """An open invitation; *person_id* and *email* are set if it names somebody."""
+    """An open invitation; *person_id* and *email* are set if it names somebody.
+
+    *member_id* is set if that somebody has an account already: then the invitation is a way to a new password.
+    """
 
     id: UUID
     person_id: UUID | None
+    member_id: UUID | None
     email: str
     expires_at: datetime
 
 
 async def create(connection: Connection, token: str, *, email: str | None, language: str) -> UUID:
     """Store an invitation for *token* (only its hash). A second one for the same address names the same person."""
-    person_id = None if email is None else await _invited_person(connection, email, language)
+    person_id = None if email is None else await _person(connection, email, language)
     identity = uuid7()
     await connection.execute(
         "INSERT INTO invitation (id, token_sha256, person_id, expires_at) "
@@ -40,7 +44,10 @@ async def create(connection: Connection, token: str, *, email: str | None, langu
     return identity
 
 
-async def _invited_person(connection: Connection, email: str, language: str) -> UUID:
+async def _person(connection: Connection, email: str, language: str) -> UUID:
+    member: UUID | None = await connection.fetchval("SELECT id FROM person WHERE email = $1 AND kind = 'member'", email)
+    if member is not None:
+        return member
     identity: UUID = await connection.fetchval(
         "INSERT INTO person (id, kind, name, email, language) VALUES ($1, 'invited', '', $2, $3) "
         "ON CONFLICT (email) WHERE kind = 'invited' DO UPDATE SET language = excluded.language RETURNING id",
@@ -54,8 +61,8 @@ async def _invited_person(connection: Connection, email: str, language: str) -> 
 async def find_open(connection: Connection, token: str) -> Invitation | None:
     """The invitation, unless it is unknown, used or expired."""
     row = await connection.fetchrow(
-        "SELECT i.id, i.person_id, coalesce(p.email, '') AS email, i.expires_at "
-        "FROM invitation i LEFT JOIN person p ON p.id = i.person_id "
+        "SELECT i.id, i.person_id, m.id AS member_id, coalesce(p.email, '') AS email, i.expires_at "
+        "FROM invitation i LEFT JOIN person p ON p.id = i.person_id LEFT JOIN member m ON m.person_id = p.id "
         "WHERE i.token_sha256 = $1 AND i.used_at IS NULL AND i.expires_at > clock_timestamp()",
         token_hash(token),
     )

@@ -48,11 +48,6 @@ async def find_account(connection: Connection, email: str) -> Account | None:
     return None if row is None else Account(**dict(row))
 
 
-async def find_member_of_person(connection: Connection, person_id: UUID) -> UUID | None:
-    identity: UUID | None = await connection.fetchval("SELECT id FROM member WHERE person_id = $1", person_id)
-    return identity
-
-
 async def create(
     connection: Connection, *, person_id: UUID | None, name: str, email: str, language: str, password_hash: str
 ) -> UUID:

@@ -1,0 +1,35 @@
+"""The organizers' home: all events and how they are doing."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from skep.webapp.http.keys import DATABASE, PAGES
+from skep.webapp.http.sessions import HOME, for_members
+from skep.webapp.site.event_list import page_number
+from skep.webapp.store import events
+from skep.webapp.store.members import SignedIn
+
+PAST_PAGE_SIZE = 20
+
+routes = web.RouteTableDef()
+
+
+@routes.get(HOME)
+@for_members
+async def dashboard(request: web.Request, member: SignedIn) -> web.StreamResponse:
+    page = page_number(request)
+    async with request.app[DATABASE].connection() as connection:
+        current = await events.current(connection)
+        past = await events.past(connection, limit=PAST_PAGE_SIZE + 1, offset=(page - 1) * PAST_PAGE_SIZE)
+    return request.app[PAGES].render(
+        request,
+        "organizer/dashboard.html",
+        caching="no-store",
+        current=current,
+        past=past[:PAST_PAGE_SIZE],
+        page=page,
+        has_more=len(past) > PAST_PAGE_SIZE,
+        registered=sum(event.registered for event in current),
+        notice="welcome" if request.query.get("notice") == "welcome" else None,
+    )

@@ -1,0 +1,97 @@
+"""Writing an event: a new draft, or a change to one that exists."""
+
+from __future__ import annotations
+
+import logging
+
+from aiohttp import web
+
+from skep.webapp.http.forms import Form, read_form
+from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
+from skep.webapp.http.sessions import HOME, for_members
+from skep.webapp.organizer import event_form
+from skep.webapp.organizer.manage import EVENT_PATH, managed_event
+from skep.webapp.store import events, registrations
+from skep.webapp.store.events import Event, StaleVersion
+from skep.webapp.store.members import SignedIn
+
+log = logging.getLogger(__name__)
+
+routes = web.RouteTableDef()
+
+
+@routes.get(HOME + "/events/new")
+@for_members
+async def new_event(request: web.Request, member: SignedIn) -> web.StreamResponse:
+    t = request[VISIT].t
+    async with request.app[DATABASE].connection() as connection:
+        timezone = await events.latest_timezone(connection) or request.app[SETTINGS].timezone
+    return _page(request, Form(t, {"language": t.language, "timezone": timezone}), event=None)
+
+
+@routes.post(HOME + "/events/new")
+@for_members
+async def create_event(request: web.Request, member: SignedIn) -> web.StreamResponse:
+    form = await read_form(request, request[VISIT].t)
+    draft = event_form.parse(form)
+    if draft is None:
+        return _page(request, form, event=None, status=422)
+    async with request.app[DATABASE].transaction() as connection:
+        for slug in event_form.slugs(draft.title):
+            event_id = await events.create(connection, draft, slug=slug, member_id=member.member_id)
+            if event_id is not None:
+                break
+        else:
+            raise RuntimeError("four random addresses were taken")
+    log.info("event created", extra={"event_id": str(event_id), "member_id": str(member.member_id)})
+    raise web.HTTPSeeOther(f"{HOME}/events/{event_id}?notice=created")
+
+
+@routes.get(EVENT_PATH + "/edit")
+@for_members
+async def edit_event(request: web.Request, member: SignedIn) -> web.StreamResponse:
+    async with request.app[DATABASE].connection() as connection:
+        event = await managed_event(request, connection)
+    return _page(request, Form(request[VISIT].t, event_form.values(event)), event=event)
+
+
+@routes.post(EVENT_PATH + "/edit")
+@for_members
+async def save_event(request: web.Request, member: SignedIn) -> web.StreamResponse:
+    t = request[VISIT].t
+    form = await read_form(request, t)
+    draft = event_form.parse(form)
+    version = form.values.get("version", "")
+    try:
+        async with request.app[DATABASE].transaction() as connection:
+            event = await managed_event(request, connection)
+            if draft is None:
+                return _page(request, form, event=event, status=422)
+            if draft.capacity is not None:
+                await registrations.lock_places(connection, event.session_id)
+                registered = await registrations.count(connection, event.session_id)
+                if draft.capacity < registered:
+                    form.refuse("capacity", t.n("wrong.capacity.taken", registered))
+                    return _page(request, form, event=event, status=422)
+            known = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else -1
+            await events.save(connection, event, draft, version=known)
+    except StaleVersion:
+        form.values["version"] = str(event.version)  # saving again is a choice made with both in sight
+        return _page(request, form, event=event, status=409, stale=True)
+    log.info("event saved", extra={"event_id": str(event.id), "member_id": str(member.member_id)})
+    raise web.HTTPSeeOther(f"{HOME}/events/{event.id}?notice=saved")
+
+
+def _page(
+    request: web.Request, form: Form, *, event: Event | None, status: int = 200, stale: bool = False
+) -> web.Response:
+    return request.app[PAGES].render(
+        request,
+        "organizer/edit.html",
+        status=status,
+        caching="no-store",
+        form=form,
+        event=event,
+        stale=stale,
+        timezones=event_form.timezones(),
+    )
