@@ -83,7 +83,7 @@ def slugs(title: str) -> list[str]:
 @cache
 def timezones() -> tuple[str, ...]:
     """What the form offers: places, not the many old names for them."""
-    return tuple(sorted(name for name in available_timezones() if name.startswith(_AREAS))) + ("UTC",)
+    return (*sorted(name for name in available_timezones() if name.startswith(_AREAS)), "UTC")
 
 
 def _zone(form: Form) -> tzinfo | None:

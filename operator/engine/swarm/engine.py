@@ -118,6 +118,9 @@ class SwarmEngine:
         found = [parse_secret(raw) for raw in await self.api.get_each("secrets", _labelled(label))]
         return tuple(sorted(found, key=lambda secret: secret.name))
 
+    async def inspect_secret(self, ref: str) -> Secret:
+        return parse_secret(await self.api.get(f"secrets/{ref}"))
+
     async def create_secret(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
         return str((await self.api.post("secrets/create", _object(name, data, labels)))["ID"])
 
