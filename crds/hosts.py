@@ -42,6 +42,8 @@ def host_fault(value: str) -> str | None:
     """What is wrong with a host name, and what to write instead; None if nothing is."""
     if not value:
         return "it is empty"
+    if len(value) > 253:
+        return f"it has {len(value)} characters; 253 are the most"
     if "://" in value:
         return f"write the host alone, {_bare(value)}" if _bare(value) else "write the host alone, without a scheme"
     if "/" in value:
@@ -60,8 +62,6 @@ def host_fault(value: str) -> str | None:
         return f"write it in lower case, {value.lower()}"
     if bad := sorted({character for character in value.lower() if not re.match(r"[a-z0-9.-]", character)}):
         return f"{shown(bad[0])} cannot stand in one; use a-z, 0-9, '-' and '.'"
-    if len(value) > 253:
-        return f"it has {len(value)} characters; 253 are the most"
     for label in value.split("."):
         if fault := _label_fault(label):
             return fault

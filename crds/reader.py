@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -18,6 +19,7 @@ from skep.crds.syntax import Chunk, Place, Tree
 from skep.crds.tenant import Tenant
 
 FILE_MAX = 16 * 1024 * 1024  # bytes; 10,000 tenants are 2.2 MB
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 SUFFIXES = (".yaml", ".yml")
 
 AnyKind = Platform | Plan | Tenant
@@ -85,9 +87,13 @@ class Reading:
 
 
 def dotted(path: Path) -> str:
-    """`("spec", "hosts", 0)` as `spec.hosts[0]`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".")
+    """`("spec", "hosts", 0)` as `spec.hosts[0]`; keys that are no plain words stand in quotes."""
+    parts = (f".{part}" if isinstance(part, str) and _PLAIN_KEY.fullmatch(part) else _bracketed(part) for part in path)
+    return "".join(parts).removeprefix(".")
+
+
+def _bracketed(part: str | int) -> str:
+    return f"[{part}]" if isinstance(part, int) else f"[{shown(part)}]"
 
 
 def join(documents: tuple[Document, ...]) -> str:
