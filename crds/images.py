@@ -104,8 +104,11 @@ def _read_pattern(value: str) -> str:
 
 
 ImagePattern = Annotated[
-    str, AfterValidator(_read_pattern), Field(max_length=255), WithJsonSchema({"type": "string", "pattern": PATTERN_PATTERN})
-]  # fmt: skip
+    str,
+    Field(max_length=255),
+    AfterValidator(_read_pattern),
+    WithJsonSchema({"type": "string", "pattern": PATTERN_PATTERN}),
+]
 
 
 @lru_cache(maxsize=256)
@@ -122,7 +125,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def is_allowed(image: str, patterns: tuple[str, ...]) -> bool:
     """Whether one of *patterns* covers *image*, in its canonical or its short spelling.
 
-    `*` stays within one part between slashes, `**` crosses them; a pattern that names no tag covers all tags and digests.
+    `*` stays within one part between slashes, `**` crosses them; a pattern without a tag covers all tags and digests.
     """
     reference = parse_image(image)
     if reference is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from skep.crds.base import Path, shown
+from skep.crds.base import RESERVED_NAMES, Path, shown
 from skep.crds.effective import CONNECTION_LIMIT, CPUS, MEMORY_BYTES, REPLICAS, effective_limits, pick
 from skep.crds.explain import suggest
 from skep.crds.hosts import is_under
@@ -99,7 +99,8 @@ def host_fault(platform: Platform, tenant: Tenant, host: str) -> str | None:
         return f"{shown(host)} is the platform's own host; remove it"
     if is_under(host, base) and not is_under(host, f"{name}.{base}"):
         owner = host.removesuffix(f".{base}").rpartition(".")[2]
-        return f"{shown(host)} is for a tenant named {owner}; below {base}, only {name}.{base} and what is under it are yours"
+        whose = "kept for the platform" if owner in RESERVED_NAMES else f"for a tenant named {owner}"
+        return f"{shown(host)} is {whose}; below {base}, only {name}.{base} and what is under it are yours"
     return None
 
 

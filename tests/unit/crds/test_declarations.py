@@ -115,7 +115,7 @@ def test_a_host_belongs_to_the_first_tenant_that_claims_it() -> None:
     [
         ("example.com", "'example.com' is the platform's own host; remove it"),
         ("birch.example.com", "'birch.example.com' is for a tenant named birch; below example.com, only acme.example.com and what is under it are yours"),
-        ("www.example.com", "'www.example.com' is for a tenant named www; below example.com, only acme.example.com and what is under it are yours"),
+        ("www.example.com", "'www.example.com' is kept for the platform; below example.com, only acme.example.com and what is under it are yours"),
         ("x.birch.example.com", "'x.birch.example.com' is for a tenant named birch; below example.com, only acme.example.com and what is under it are yours"),
     ],
 )  # fmt: skip
@@ -163,7 +163,7 @@ def test_images_are_checked_where_they_are_written() -> None:
     assert problems(platform, plan_text("app: {image: 'r.example/team/a:1'}"), tenant_text("app: {image: 'z:1'}")) == [
         "8:16: spec.app.image: 'x:1' is not in spec.app.allowedImages; add it there",
         "9:27: spec.defaults.app.image: 'y:1' is not allowed; the platform allows r.example/team/* (spec.app.allowedImages)",
-        "22:16: spec.app.image: 'z:1' is not allowed; the platform allows r.example/team/* (spec.app.allowedImages)",
+        "23:16: spec.app.image: 'z:1' is not allowed; the platform allows r.example/team/* (spec.app.allowedImages)",
     ]
 
 

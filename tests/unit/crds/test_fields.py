@@ -265,6 +265,7 @@ def test_a_uid_is_for_tenants_only() -> None:
         ({"tls": "Certificate"}, "", "6:8: spec.tls: 'Certificate' is not known; did you mean certificate?"),
         ({"base_domain": "Example.com", "tls": "certificate"}, "", "5:15: spec.baseDomain: 'Example.com' is not a host name: write it in lower case, example.com"),
         ({"base_domain": "https://example.com"}, "", "5:15: spec.baseDomain: 'https://example.com' is not a host name: write the host alone, example.com"),
+        ({"base_domain": ".".join(["a" * 60] * 4)}, "", "5:15: spec.baseDomain: has 243 characters; 220 are the most, as tenants' names come before it"),
         ({"image": ""}, "", "4:1: spec.app: missing; every Platform needs it"),
         ({}, "app: {images: x:1}", "8:9: spec.app.images: unknown field; did you mean image?"),
         ({}, "app: {image: 'x:1', allowedImages: []}", "8:38: spec.app.allowedImages: needs at least 1 item"),
