@@ -109,7 +109,8 @@ class PlatformApp(Model):
     """The default image of all tenants."""
     allowed_images: Annotated[tuple[ImagePattern, ...], Field(min_length=1, max_length=100)] | None = None
     """Images that plans and tenants may name. * stands for any part of a name between slashes, ** crosses slashes;
-    without a tag, all tags and digests are meant. Left out: only the default image's repository, at any tag or digest."""
+    without a tag, all tags and digests are meant. Left out, only the default image's repository is allowed, at any tag
+    or digest."""
 
     def allows(self, image: str) -> bool:
         """Whether a plan or tenant may run *image*."""

@@ -47,17 +47,39 @@ def _size(value: float) -> str:
 
 
 MEASURES = (
-    Measure(("app", "replicas"), "replicas", REPLICAS, lambda app, _: app.replicas, lambda x: x.replicas, _count),
-    Measure(("app", "resources", "cpus"), "cpus", CPUS, lambda app, _: app.resources.cpus, lambda x: x.cpus, format_cpus),
     Measure(
-        ("app", "resources", "memory"), "memory", MEMORY_BYTES, lambda app, _: app.resources.memory_bytes,
-        lambda x: x.memory_bytes, _size,
+        path=("app", "replicas"),
+        limit="replicas",
+        built_in=REPLICAS,
+        of=lambda app, _: app.replicas,
+        limit_of=lambda limits: limits.replicas,
+        told=_count,
     ),
     Measure(
-        ("database", "connectionLimit"), "connectionLimit", CONNECTION_LIMIT, lambda _, database: database.connection_limit,
-        lambda x: x.connection_limit, _count,
+        path=("app", "resources", "cpus"),
+        limit="cpus",
+        built_in=CPUS,
+        of=lambda app, _: app.resources.cpus,
+        limit_of=lambda limits: limits.cpus,
+        told=format_cpus,
     ),
-)  # fmt: skip
+    Measure(
+        path=("app", "resources", "memory"),
+        limit="memory",
+        built_in=MEMORY_BYTES,
+        of=lambda app, _: app.resources.memory_bytes,
+        limit_of=lambda limits: limits.memory_bytes,
+        told=_size,
+    ),
+    Measure(
+        path=("database", "connectionLimit"),
+        limit="connectionLimit",
+        built_in=CONNECTION_LIMIT,
+        of=lambda _, database: database.connection_limit,
+        limit_of=lambda limits: limits.connection_limit,
+        told=_count,
+    ),
+)
 
 
 def platform_faults(platform: Platform) -> Iterator[Fault]:

@@ -17,7 +17,8 @@ SETTING_KEY_PATTERN = r"^([A-Z][A-Z0-9_]{0,63}|[a-z][a-zA-Z0-9]{0,63})$"
 SETTING_VALUE_MAX = 8192
 
 _SECRET_WORD = re.compile(
-    r".*(password|passwd|passphrase|passcode|secret|token|apikey|secretkey|accesskey|privatekey|credential)s?|(key|pwd)s?"
+    r".*(password|passwd|passphrase|passcode|secret|token|apikey|secretkey|accesskey|privatekey|credential)s?"
+    r"|(key|pwd)s?"
 )
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _CREDENTIALS_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")

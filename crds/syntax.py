@@ -280,6 +280,6 @@ def _explain(problem: str, line: str, column: int) -> str:
         return "a quote is opened and never closed"
     if "expected <block end>" in problem or "did not find expected key" in problem:
         return "this line is indented differently from its neighbours"
-    if "expected ',' or" in problem or "expected node content" in problem:
+    if "expected ',' or" in problem or "node content" in problem:
         return "a bracket is opened and never closed, or a comma is missing"
     return problem

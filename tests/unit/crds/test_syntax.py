@@ -165,7 +165,7 @@ YAMLISH = st.lists(
     st.sampled_from(
         ["apiVersion: skep/v1\n", "kind: Tenant\n", "metadata: {name: acme}\n", "spec:\n", "  plan: free\n", "---\n", "- ",
          "a", ": ", "\n", "  ", "\t", "[", "]", "{", "}", "&x ", "*x", "!!str ", "<<: ", "'", '"', "\\", "|\n", ">\n", "#",
-         "%YAML 1.1\n", "...\n", "?", ",", "é", "👋", "\x00", "\ufeff", "\u2028", "\r", "\r\n", "~", "hosts:"]
+         "%YAML 1.1\n", "...\n", "?", ",", "é", "👋", "\x00", "\ufeff", "\u2028", "\r", "\r\n", "~", "hosts:", '"\\n": ', "\\"]
     )
 ).map("".join)  # fmt: skip
 
