@@ -189,7 +189,8 @@ def _validate(tree: Tree, root: dict[str, syntax.Value]) -> tuple[AnyKind | None
         model = KINDS[kind].model_validate(root, by_alias=True, by_name=False)
     except ValidationError as error:
         for path, of_key, message in explain(error, KINDS[kind]):
-            faults.append((tree.place(path, of_key=of_key), f"{dotted(path)}: {message}" if path else message))
+            if path not in tree.refused:
+                faults.append((tree.place(path, of_key=of_key), f"{dotted(path)}: {message}" if path else message))
         return None, faults
     return model, faults
 
