@@ -254,7 +254,8 @@ async def test_a_failing_update_is_rolled_back_and_the_old_task_serves_on(bench:
     assert (done.spec, done.previous, done.running) == (spec, None, 1)
     tasks = await bench.engine.list_tasks(service=spec.name)
     assert [task.state for task in tasks if task.id == old.id] == ["running"]
-    assert any(task.error for task in tasks if task.id != old.id)
+    # An unhealthy task is asked to stop; if it does so in order, the engine calls it complete.
+    assert {"failed", "complete"} & {task.state for task in tasks if task.id != old.id}
 
 
 async def test_a_failing_update_that_should_pause_is_paused(bench: Bench) -> None:

@@ -16,25 +16,13 @@ from pathlib import Path
 
 import docker
 from docker.errors import APIError, ImageNotFound
+from docker.utils.build import exclude_paths
 
 ROOT = Path(__file__).parents[2]
 IMAGES = Path(__file__).parent / "images"
 DEBIAN = "debian:trixie-slim"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 TRAEFIK = "3.7.15"
-# What the product's Dockerfile copies. Kept in step by the image's smoke test: a forgotten one fails the import.
-APP_INPUTS = (
-    "Dockerfile",
-    ".dockerignore",
-    "pyproject.toml",
-    "LICENSE",
-    "README.md",
-    "operator",
-    "webapp",
-    "crds",
-    "src",
-)
-
 Files = Mapping[str, Path]
 
 
@@ -84,13 +72,9 @@ def probe(client: docker.DockerClient) -> str:
 
 def app(client: docker.DockerClient, **labels: str) -> str:
     """The product's own image, from this working tree. *labels* make a second image of equal content, for updates."""
-    files: dict[str, Path] = {}
-    for name in APP_INPUTS:
-        path = ROOT / name
-        if path.is_dir():
-            files |= {f"{name}/{inner}": file for inner, file in _folder(path).items()}
-        elif path.exists():
-            files[name] = path
+    patterns = [line.strip() for line in (ROOT / ".dockerignore").read_text().splitlines()]
+    wanted = exclude_paths(str(ROOT), [line for line in patterns if line and not line.startswith("#")])
+    files = {name: ROOT / name for name in wanted if (ROOT / name).is_symlink() or (ROOT / name).is_file()}
     return build(client, "app", files, {"BASE": base(client)}, labels)
 
 

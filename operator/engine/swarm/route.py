@@ -44,11 +44,17 @@ def render_route(route: Route) -> dict[str, str]:
 
 
 def parse_route(labels: Mapping[str, str]) -> Route | None:
-    """The route that explains the labels best, or None; what it does not explain, the caller sees by rendering it."""
+    """The route that explains most of the labels, or None; what it leaves over, the caller sees by rendering it."""
     names = [found[1] for label in labels if (found := _ROUTER_RULE.fullmatch(label))]
-    if len(names) != 1:
-        return None
-    (name,) = names
+    routes = [route for name in names if (route := _read(name, labels)) is not None]
+
+    def explains(route: Route) -> int:
+        return sum(labels.get(label) == value for label, value in render_route(route).items())
+
+    return max(routes, key=explains, default=None)
+
+
+def _read(name: str, labels: Mapping[str, str]) -> Route | None:
     router = f"traefik.http.routers.{name}"
     headers = _header_label(name, "")
     route = Route(
