@@ -228,6 +228,9 @@ class Change:
     name: str
 
 
+CONNECTED = Change("node", "connected", "", "")  # the first of every stream of changes
+
+
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
     kind: Literal["swarm", "embedded", "memory"]

@@ -292,6 +292,14 @@ async def test_a_job_that_takes_too_long_is_killed_and_removed(bench: Bench, eng
         await engine.inspect_service(bench.name("slow"))
 
 
+async def test_a_jobs_output_is_its_end_with_long_lines_whole(bench: Bench, engine: SwarmEngine) -> None:
+    result = await engine.run_job(bench.job("chatter", args=("chatter",)))
+    *lines, long, last = result.output.splitlines()
+    assert (len(long), last) == (40_000, "the end")
+    assert lines[-1] == "line 9999"
+    assert len(result.output) == 64 * 1024
+
+
 async def test_a_job_is_not_listed_as_a_service(bench: Bench, engine: SwarmEngine, swarm: TestSwarm) -> None:
     job = bench.job("schema", constraints=("node.labels.nowhere==1",), timeout_s=1.0)
     result = await engine.run_job(job)
@@ -329,6 +337,22 @@ async def test_a_frozen_engine_is_unavailable_at_the_deadline(swarm: TestSwarm) 
         swarm.thaw_node(2)
     assert await engine.list_configs(label="x") == ()
     await engine.close()
+
+
+async def test_without_a_quorum_writes_are_unavailable_and_it_heals(bench: Bench, swarm: TestSwarm) -> None:
+    impatient = SwarmEngine(swarm.url, deadline_s=1.0)
+    await impatient.info()
+    for index in (1, 2):
+        swarm.freeze_node(index)
+    try:
+        with pytest.raises(EngineUnavailable):
+            await impatient.create_config(bench.name("lost"), b"1", bench.labels)
+    finally:
+        for index in (1, 2):
+            swarm.nodes[index].container.unpause()
+        swarm.wait_ready()
+    await bench.engine.create_config(bench.name("healed"), b"1", bench.labels)
+    await impatient.close()
 
 
 async def test_an_engine_without_a_swarm_is_told_so(docker_engine: docker.DockerClient) -> None:

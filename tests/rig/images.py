@@ -6,12 +6,14 @@ live under `skep.invalid`, a name that resolves nowhere, so no engine ever asks 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import docker
@@ -99,7 +101,17 @@ def build(
             rm=True,
             forcerm=True,
         )
+        _forget_old(client, name)
     return tag
+
+
+def _forget_old(client: docker.DockerClient, name: str) -> None:
+    """Remove builds of *name* of other days; one that is in use, here or in another session, stays."""
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    for image in client.images.list(name=f"skep.invalid/{name}"):
+        if image.attrs["Created"] < yesterday:
+            with contextlib.suppress(APIError):
+                client.images.remove(str(image.id))
 
 
 def _there(client: docker.DockerClient, tag: str) -> bool:
