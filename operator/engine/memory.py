@@ -105,7 +105,6 @@ class MemoryEngine:
         self._running_jobs: dict[str, asyncio.Task[JobResult]] = {}
         self._streams: set[asyncio.Queue[Change | None]] = set()
         self._logs: dict[str, list[LogLine]] = defaultdict(list)
-        self._log_written = asyncio.Event()
 
     # -- what a test does to the world ---------------------------------------------------------------------------
 
@@ -124,7 +123,6 @@ class MemoryEngine:
         """A line of the service's newest task, or of the one named."""
         service = self._service(ref)
         self._logs[service.id].append(LogLine(task or service.tasks[-1].id, stream, text))
-        self._log_written.set()
 
     def secret_data(self, name: str) -> bytes:
         """What a task would read; the port never tells it."""
@@ -350,11 +348,11 @@ class MemoryEngine:
         for line in reversed(past):
             yield line
         while follow and found.id in self.services:
-            while seen < len(lines):
+            for line in lines[seen:]:
                 seen += 1
-                yield lines[seen - 1]
-            self._log_written.clear()
-            await self._log_written.wait()
+                yield line
+            found.settled()  # nobody else may be looking, and a task says its first words when it starts
+            await asyncio.sleep(0.01)
 
     async def changes(self) -> AsyncIterator[Change]:
         stream: asyncio.Queue[Change | None] = asyncio.Queue()
