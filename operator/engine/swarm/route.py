@@ -13,11 +13,13 @@ from skep.operator.engine.spec import Route, pairs
 from skep.operator.errors import EngineRefused
 
 PREFIX = "traefik."
+NETWORK = "traefik.swarm.network"
 PRIORITY = "1000"  # one for all: hosts are unique over the platform, so no two rules meet
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+_NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}")
 _IN_RULE = re.compile(r"Host\(`([^`]*)`\)")
 _ROUTER_RULE = re.compile(r"traefik\.http\.routers\.([a-z0-9-]+)\.rule")
 
@@ -34,6 +36,8 @@ def render_route(route: Route) -> dict[str, str]:
         f"{router}.service": route.name,
         f"traefik.http.services.{route.name}.loadbalancer.server.port": str(route.port),
     }
+    if route.network is not None:
+        labels[NETWORK] = route.network
     if route.tls:
         labels[f"{router}.tls"] = "true"
     if route.headers:
@@ -44,11 +48,17 @@ def render_route(route: Route) -> dict[str, str]:
 
 
 def parse_route(labels: Mapping[str, str]) -> Route | None:
-    """The route that explains the labels best, or None; what it does not explain, the caller sees by rendering it."""
+    """The route that explains most of the labels, or None; what it leaves over, the caller sees by rendering it."""
     names = [found[1] for label in labels if (found := _ROUTER_RULE.fullmatch(label))]
-    if len(names) != 1:
-        return None
-    (name,) = names
+    routes = [route for name in names if (route := _read(name, labels)) is not None]
+
+    def explains(route: Route) -> int:
+        return sum(labels.get(label) == value for label, value in render_route(route).items())
+
+    return max(routes, key=explains, default=None)
+
+
+def _read(name: str, labels: Mapping[str, str]) -> Route | None:
     router = f"traefik.http.routers.{name}"
     headers = _header_label(name, "")
     route = Route(
@@ -57,6 +67,7 @@ def parse_route(labels: Mapping[str, str]) -> Route | None:
         port=_number(labels.get(f"traefik.http.services.{name}.loadbalancer.server.port", "")),
         headers=pairs({k.removeprefix(headers): v for k, v in labels.items() if k.startswith(headers)}),
         tls=labels.get(f"{router}.entrypoints") == "websecure",
+        network=labels.get(NETWORK),
     )
     try:
         _check(route)
@@ -83,6 +94,8 @@ def _check(route: Route) -> None:
             raise EngineRefused(f"host {host!r} of route {route.name} is not a lower-case DNS name")
     if not 1 <= route.port <= 65535:
         raise EngineRefused(f"port {route.port} of route {route.name} is not 1 to 65535")
+    if route.network is not None and not _NETWORK.fullmatch(route.network):
+        raise EngineRefused(f"network {route.network!r} of route {route.name} is not a network's name")
     for header, value in route.headers:
         if not _HEADER.fullmatch(header) or not _VALUE.fullmatch(value):
             raise EngineRefused(f"header {header!r} of route {route.name} has a name or value that HTTP does not allow")
