@@ -116,6 +116,10 @@ class Web:
                 except aiohttp.ClientConnectionError:
                     await asyncio.sleep(0.02)
 
+    def proc(self, name: str) -> str:
+        """What the kernel says of the process: `/proc/<pid>/<name>`."""
+        return Path(f"/proc/{self.process.pid}/{name}").read_text()
+
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from html import unescape
@@ -43,10 +43,15 @@ class Visitor:
         return await self._send("GET", path, headers or {}, None, redirects=redirects)
 
     async def post(
-        self, path: str, *, headers: dict[str, str] | None = None, redirects: bool = True, **fields: str
+        self,
+        path: str,
+        fields: Mapping[str, str] | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+        redirects: bool = True,
     ) -> Answer:
         """A form of one of our pages: with the origin, and the token of the page seen last."""
-        form = {"csrf": self.csrf, **fields} if self.csrf else fields
+        form = ({"csrf": self.csrf} if self.csrf else {}) | dict(fields or {})
         return await self._send("POST", path, {"Origin": self.tenant.url, **(headers or {})}, form, redirects=redirects)
 
     async def _send(
@@ -68,15 +73,15 @@ class Visitor:
 
     async def become_organizer(self, *, name: str = "Léa Martin", email: str = "lea@example.com") -> Answer:
         token = await make_invitation(self.tenant)
-        return await self.post(f"/invite/{token}", name=name, email=email, password=PASSWORD)
+        return await self.post(f"/invite/{token}", {"name": name, "email": email, "password": PASSWORD})
 
     async def sign_in(self, *, email: str = "lea@example.com", password: str = PASSWORD, to: str = "") -> Answer:
-        return await self.post(f"/organizer/sign-in{to}", email=email, password=password)
+        return await self.post(f"/organizer/sign-in{to}", {"email": email, "password": password})
 
     async def create_event(self, **changes: str) -> str:
         """Its path on the organizers' side."""
         await self.get("/organizer/events/new")
-        answer = await self.post("/organizer/events/new", **event_fields(**changes))
+        answer = await self.post("/organizer/events/new", event_fields(**changes))
         assert answer.status == 200, answer.words
         return URL(answer.path).path
 
@@ -84,7 +89,7 @@ class Visitor:
         return await self.post(f"{path}/publish")
 
     async def register(self, slug: str, *, name: str = "Noor", email: str = "noor@example.com") -> Answer:
-        return await self.post(f"/events/{slug}", name=name, email=email)
+        return await self.post(f"/events/{slug}", {"name": name, "email": email})
 
 
 def event_fields(**changes: str) -> dict[str, str]:

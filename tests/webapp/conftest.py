@@ -53,3 +53,10 @@ async def organizer(web: Web) -> AsyncIterator[Visitor]:
         answer = await somebody.become_organizer()
         assert answer.status == 200, answer.words
         yield somebody
+
+
+@pytest.fixture
+def postgres_of_its_own() -> Iterator[Postgres]:
+    """A server that a test may stop."""
+    with running_postgres() as server:
+        yield server

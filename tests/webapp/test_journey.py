@@ -87,7 +87,7 @@ async def test_editing_keeps_the_address_and_shows_the_new_words(organizer: Visi
     path = await organizer.create_event()
     await organizer.publish(path)
     await organizer.get(f"{path}/edit")
-    saved = await organizer.post(f"{path}/edit", version="2", **event_fields(title="Closed studio", language="fr"))
+    saved = await organizer.post(f"{path}/edit", {"version": "2", **event_fields(title="Closed studio", language="fr")})
     assert "Changes saved" in saved.words
     page = await visitor.get("/events/open-studio-night")
     assert '<h1 lang="fr">Closed studio</h1>' in page.text
@@ -95,12 +95,12 @@ async def test_editing_keeps_the_address_and_shows_the_new_words(organizer: Visi
 
 async def test_two_organizers_saving_at_once_both_see_what_happened(organizer: Visitor, visitor: Visitor) -> None:
     path = await organizer.create_event()
-    await organizer.post(f"{path}/edit", version="1", **event_fields(title="First"))
-    answer = await organizer.post(f"{path}/edit", version="1", **event_fields(title="Second"))
+    await organizer.post(f"{path}/edit", {"version": "1", **event_fields(title="First")})
+    answer = await organizer.post(f"{path}/edit", {"version": "1", **event_fields(title="Second")})
     assert answer.status == 409
     assert "Somebody else saved this event" in answer.words
     assert 'value="Second"' in answer.text  # nothing typed is lost
-    again = await organizer.post(f"{path}/edit", version="2", **event_fields(title="Second"))
+    again = await organizer.post(f"{path}/edit", {"version": "2", **event_fields(title="Second")})
     assert "Changes saved" in again.words
 
 
@@ -109,7 +109,7 @@ async def test_places_cannot_be_fewer_than_people_registered(organizer: Visitor,
     await organizer.publish(path)
     for name in ("Anna", "Zoë"):
         await visitor.register("open-studio-night", name=name)
-    answer = await organizer.post(f"{path}/edit", version="2", **event_fields(capacity="1"))
+    answer = await organizer.post(f"{path}/edit", {"version": "2", **event_fields(capacity="1")})
     assert answer.status == 422
     assert "2 people are already registered" in answer.words
 
@@ -127,9 +127,9 @@ async def test_an_invitation_works_once(tenant: Tenant, visitor: Visitor) -> Non
     for _ in range(2):  # looking does not use it up
         assert (await visitor.get(f"/invite/{token}")).status == 200
     fields = {"name": "Léa", "email": "lea@example.com", "password": PASSWORD}
-    assert (await visitor.post(f"/invite/{token}", **fields)).path == "/organizer?notice=welcome"
+    assert (await visitor.post(f"/invite/{token}", fields)).path == "/organizer?notice=welcome"
     assert (await visitor.get(f"/invite/{token}")).status == 410
-    assert (await visitor.post(f"/invite/{token}", **fields)).status == 410
+    assert (await visitor.post(f"/invite/{token}", fields)).status == 410
 
 
 async def test_an_invitation_taken_by_many_at_once_makes_one_account(tenant: Tenant, visitor: Visitor) -> None:
@@ -138,7 +138,9 @@ async def test_an_invitation_taken_by_many_at_once_makes_one_account(tenant: Ten
     async def accept(number: int) -> int:
         async with visiting(tenant) as somebody:
             email = f"lea{number}@example.com"
-            return (await somebody.post(f"/invite/{token}", name="Léa", email=email, password=PASSWORD)).status
+            return (
+                await somebody.post(f"/invite/{token}", {"name": "Léa", "email": email, "password": PASSWORD})
+            ).status
 
     assert sorted(await asyncio.gather(*(accept(number) for number in range(5)))) == [200, 410, 410, 410, 410]
 
@@ -157,7 +159,7 @@ async def test_an_invitation_for_somebody_with_an_account_sets_a_new_password(
     token = await make_invitation(tenant, email="lea@example.com")
     async with visiting(tenant) as elsewhere:
         assert "Choose a new password" in (await elsewhere.get(f"/invite/{token}")).words
-        assert (await elsewhere.post(f"/invite/{token}", password="another long password")).status == 200
+        assert (await elsewhere.post(f"/invite/{token}", {"password": "another long password"})).status == 200
     assert (await organizer.get("/organizer")).path.startswith("/organizer/sign-in")  # other browsers are signed out
     assert (await organizer.sign_in()).status == 422
     assert (await organizer.sign_in(password="another long password")).path == "/organizer"
