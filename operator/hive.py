@@ -297,7 +297,7 @@ class Hive:
             elif request.verb == "forced-delete":
                 fate = self.fleet.tenants.get(request.target)
                 if isinstance(fate, Declared):
-                    await self._remember(self._ledger().force(request.target, digest_of(fate.effective)))
+                    await self._remember(self._ledger().force(request.target, digest_of(fate.document)))
                     self._survey_due.set()
             elif (held := self._records().get(request.target)) is not None:
                 await self._subject(request.target).save(records.approve(held, request.verb))
