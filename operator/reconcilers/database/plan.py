@@ -16,6 +16,7 @@ from skep.operator.reconcilers.database.catalog import Catalog, Role
 
 TEMPLATE_ROLE = "skep_template"  # owns what is inside templates, and no database
 IDLE_IN_TRANSACTION_S = 60.0
+INVALID = -2  # the connection limit of a database whose DROP was interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +217,10 @@ def sql(action: Action) -> tuple[str, ...]:
             return (f"create role {ident(name)} nologin",)
         case SetRole(name=name, login=login, verifier=verifier, group=group, drop=drop):
             password = f"password {literal(verifier)}" if verifier is not None else "password null"
-            plain = "nosuperuser nocreatedb nocreaterole noreplication nobypassrls connection limit -1"
+            plain = (
+                "nosuperuser nocreatedb nocreaterole noreplication nobypassrls inherit "
+                "connection limit -1 valid until 'infinity'"
+            )
             change = f"alter role {ident(name)} {'login' if login else 'nologin'} {plain} {password}"
             revoke = tuple(f"revoke {ident(stranger)} from {ident(name)}" for stranger in drop)
             return (change, *revoke, *((f"grant {ident(group)} to {ident(name)}",) if group else ()))
@@ -231,13 +235,14 @@ def sql(action: Action) -> tuple[str, ...]:
             )
         case Grant(name=name, admin=admin, revoke=strangers):
             revoke = tuple(
-                f"revoke all on database {ident(name)} from {ident(each) if each else 'public'}" for each in strangers
+                f"revoke all on database {ident(name)} from {ident(each) if each else 'public'} cascade"
+                for each in strangers
             )
             return (
                 f"alter database {ident(name)} owner to {ident(admin)}",
                 *revoke,
-                f"revoke all on database {ident(name)} from public",
-                f"revoke all on database {ident(name)} from {ident(name)}",
+                f"revoke all on database {ident(name)} from public cascade",
+                f"revoke all on database {ident(name)} from {ident(name)} cascade",
                 f"grant all on database {ident(name)} to {ident(admin)}",
                 f"grant connect, temporary on database {ident(name)} to {ident(name)}",
             )
