@@ -16,6 +16,7 @@ from skep.operator.reconcilers.database.catalog import Catalog, Role
 
 TEMPLATE_ROLE = "skep_template"  # owns what is inside templates, and no database
 IDLE_IN_TRANSACTION_S = 60.0
+SHARED = ("postgres", "template1")  # PostgreSQL lets PUBLIC connect to both
 INVALID = -2  # the connection limit of a database whose DROP was interrupted
 
 
@@ -194,6 +195,19 @@ def _roles(spec: DatabaseSpec, observed: Catalog) -> list[Action]:
             drop = tuple(sorted(strangers | (set(role.groups) if regrant else set())))
             actions.append(SetRole(role.name, role.login, role.verifier, group, drop))
     return actions
+
+
+def close_shared(observed: Catalog) -> tuple[str, ...]:
+    """Statements that keep tenants out of the databases of a fresh server; () once done.
+
+    A tenant inside `postgres` sees others' activity there, and one inside `template1` blocks every CREATE DATABASE.
+    """
+    return tuple(
+        f"revoke connect, temporary on database {ident(name)} from public"
+        for name in SHARED
+        if (known := observed.databases.get(name)) is not None
+        and (known.grants is None or any(grant.startswith("=") for grant in known.grants))
+    )
 
 
 def ident(name: str) -> str:
