@@ -4,30 +4,53 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 
 from skep.operator import names
-from skep.operator.engine.memory import MemoryEngine
-from skep.operator.engine.spec import JobResult, JobSpec, NetworkSpec
+from skep.operator.engine.memory import Call, MemoryEngine
+from skep.operator.engine.spec import Config, JobResult, JobSpec, NetworkSpec, Service
 from skep.operator.hive import Hive
 from skep.operator.keys import RootKey
-from skep.operator.loop.clock import SystemClock
-from skep.operator.reconcilers import status
+from skep.operator.reconcilers import record, status
+from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.status import Status
 from skep.operator.settings import Settings
+from skep.operator.sources.approvals import Request, Verb, new_id
 from skep.operator.sources.revision import encode, labels_of
+from skep.webapp.errors import AppError
+from skep.webapp.schema import Migration, known_migrations
+from skep.webapp.schema import migrate as migrate_app
+from skep.webapp.settings import Settings as AppSettings
 from tests.fakes.edge import FakeEdge
 from tests.rig.postgres import Postgres, running_postgres
 
 ADMIN = "skep_admin"
+SPEED = 10.0  # the operator's clock runs this much faster than the tests'
+SETTLED = ("Ready", "Degraded", "Suspended", "Retained")
+RESYNC_S = 3600.0  # tests ask for a resync when they want one, so that nothing else can have repaired the world
+
+
+class QuickClock:
+    """Real time, quicker: waits of the operator cost a test a tenth."""
+
+    def monotonic(self) -> float:
+        return time.monotonic() * SPEED
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / SPEED)
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +89,28 @@ def tenant(name: str, **spec: object) -> str:
     return json.dumps(document)
 
 
+class Killer:
+    """SIGKILL after the *n*-th write to the engine: that call never returns, and no other gets through."""
+
+    def __init__(self, engine: MemoryEngine, n: int) -> None:
+        self.fired = asyncio.Event()
+        self._left = n
+        self._engine = engine
+        engine.on_call = self._see
+
+    async def _see(self, call: Call) -> None:
+        if self.fired.is_set():
+            await asyncio.Event().wait()
+        if call.phase == "after" and call.writes:
+            self._left -= 1
+            if self._left == 0:
+                self.fired.set()
+                await asyncio.Event().wait()
+
+    def leave(self) -> None:
+        self._engine.on_call = None
+
+
 @dataclass
 class Rig:
     """*engine* and *postgres* outlive operators; `operator()` runs one."""
@@ -74,11 +119,13 @@ class Rig:
     postgres: Postgres
     settings: Settings
     keys: RootKey
+    migrations: dict[str, tuple[Migration, ...]]  # of images that bring others than the app's own
     published: dict[str, int] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def operator(self) -> AsyncIterator[Hive]:
-        hive = Hive(self.engine, self.settings, self.keys, SystemClock())
+    async def operator(self, **settings: Any) -> AsyncIterator[Hive]:
+        """One operator until the end of the block; it stops as at SIGTERM."""
+        hive = Hive(self.engine, replace(self.settings, **settings), self.keys, QuickClock())
         running = asyncio.create_task(hive.run())
         try:
             yield hive
@@ -86,10 +133,84 @@ class Rig:
             hive.stop()
             await running
 
+    async def killed_at(self, n: int, *, within_s: float = 20.0) -> bool:
+        """Run an operator until its *n*-th write to the engine and kill it there; False if it comes to rest before."""
+        killer = Killer(self.engine, n)
+        hive = Hive(self.engine, self.settings, self.keys, QuickClock())
+        running = asyncio.create_task(hive.run())
+        try:
+            async with asyncio.timeout(within_s):
+                while not killer.fired.is_set() and not self.at_rest(hive):  # noqa: ASYNC110 - either may come first
+                    await asyncio.sleep(0.005)
+            return killer.fired.is_set()
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            killer.leave()
+
+    def at_rest(self, hive: Hive) -> bool:
+        """Everything published was surveyed, and no tenant waits for anything that comes by itself."""
+        revisions = {
+            (config.id, config.version)
+            for config in self.engine.configs.values()
+            if "skep.source" in dict(config.labels)
+        }
+        known = {(config.id, config.version) for config in hive.world.revisions}
+        idle = hive.ready.is_set() and hive.queue.idle and revisions == known
+        if not idle or hive.fleet.platform is None:
+            return False
+        names_ = {*hive.fleet.tenants, *self.records()}
+        return all(
+            hive.queue.due(name) is None and ((found := self.status(name)) is not None and found.phase in SETTLED)
+            for name in names_
+        ) and not any("skep.request" in config.name for config in self.engine.configs.values())
+
+    async def resync(self, hive: Hive) -> None:
+        """A full list, and every tenant's turn over."""
+        await hive.ready.wait()
+        await hive.resync()
+        await self.until(lambda: hive.queue.idle)
+
+    async def ask(self, verb: Verb, target: str) -> None:
+        request = Request(verb, target, "test")
+        await self.engine.create_config(names.request(new_id()), request.body(), request.labels())
+
+    def config(self, name: str) -> Config:
+        return next(config for config in self.engine.configs.values() if config.name == name)
+
+    def records(self) -> dict[str, Record]:
+        found = (config for config in self.engine.configs.values() if config.name.startswith("skep.record."))
+        return {one.name: one for one in map(record.from_config, found)}
+
+    def service(self, tenant: str) -> Service:
+        return self.engine.service(names.service(tenant))
+
+    def made(self) -> Counter[tuple[str, str]]:
+        """Creations and deletions of the engine's objects, by name; reports and requests do not count."""
+        return Counter(
+            (method, name)
+            for method, name in self.engine.writes
+            if method.startswith(("create_", "remove_")) and not name.startswith(("skep.request.", "skep.status."))
+        )
+
+    def database(self, tenant: str) -> str:
+        return names.database(tenant, self.records()[tenant].uid)
+
+    async def login(self, tenant: str, slot: str = "a") -> asyncpg.Connection[asyncpg.Record]:
+        """A connection as the tenant's app makes it."""
+        known = self.records()[tenant]
+        password = self.keys.password(known.uid, f"db-{slot}", known.secret_generation)
+        dsn = self.postgres.dsn(self.database(tenant), user=f"{self.database(tenant)}_{slot}", password=password)
+        return await asyncpg.connect(dsn)
+
     async def publish(self, *documents: str, source: str = "prod") -> None:
         number = self.published[source] = self.published.get(source, 0) + 1
         text = "\n---\n".join(documents).encode()
         await self.engine.create_config(f"{source}.r{number}", encode(text), labels_of(source, number, text, "test"))
+
+    async def retract(self, source: str = "prod") -> None:
+        """Remove the newest revision, as somebody would by hand."""
+        await self.engine.remove_config(self.config(f"{source}.r{self.published[source]}").id)
 
     def status(self, name: str) -> Status | None:
         for config in self.engine.configs.values():
@@ -100,7 +221,7 @@ class Rig:
     async def until(self, holds: Callable[[], object], *, within_s: float = 30.0) -> None:
         async with asyncio.timeout(within_s):
             while not holds():  # noqa: ASYNC110 - the world has no event for everything a test may ask
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.01)
 
     async def phase(self, name: str, phase: str, *, reason: str | None = None, within_s: float = 30.0) -> Status:
         def holds() -> bool:
@@ -118,10 +239,10 @@ class Rig:
         assert report is not None
         return report
 
-    async def sql(self, query: str, database: str = "postgres") -> list[asyncpg.Record]:
+    async def sql(self, query: str, *args: object, database: str = "postgres") -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.postgres.dsn(database))
         try:
-            return list(await connection.fetch(query))
+            return list(await connection.fetch(query, *args))
         finally:
             await connection.close()
 
@@ -129,23 +250,21 @@ class Rig:
         return {row["datname"] for row in await self.sql("select datname from pg_database where datname like 't\\_%'")}
 
 
-async def migrate(engine: MemoryEngine, job: JobSpec, scratch: Path) -> JobResult:
-    """What a node would do with a schema job: run the app's own `schema` with the job's files."""
+async def migrate(rig: Rig, job: JobSpec, scratch: Path) -> JobResult:
+    """What a node would do with a schema job: run the app's own migration with the job's files."""
     home = scratch / job.name
     for folder in ("configs", "secrets"):
         (home / folder).mkdir(parents=True, exist_ok=True)
     for mount in job.configs:
-        config = next(each for each in engine.configs.values() if each.name == mount.name)
-        (home / "configs" / mount.file).write_bytes(config.data)
+        (home / "configs" / mount.file).write_bytes(rig.config(mount.name).data)
     for mount in job.secrets:
-        (home / "secrets" / mount.file).write_bytes(engine.secret_data(mount.name))
-    environment = {"SKEP_CONFIGS_DIR": str(home / "configs"), "SKEP_SECRETS_DIR": str(home / "secrets")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "skep.webapp", *job.args,
-        env={"PATH": os.environ["PATH"], **environment}, stdout=-1, stderr=-1,
-    )  # fmt: skip
-    out, err = await process.communicate()
-    return JobResult(process.returncode, out.decode(), err.decode()[-500:])
+        (home / "secrets" / mount.file).write_bytes(rig.engine.secret_data(mount.name))
+    env = {"SKEP_CONFIGS_DIR": str(home / "configs"), "SKEP_SECRETS_DIR": str(home / "secrets")}
+    try:
+        report = await migrate_app(AppSettings.read(env).database, rig.migrations.get(job.image) or known_migrations())
+    except AppError as error:
+        return JobResult(1, "", str(error))
+    return JobResult(0, json.dumps({"migrations": report.migrations, "applied": list(report.applied)}))
 
 
 @pytest.fixture
@@ -158,11 +277,10 @@ async def rig(postgres: Postgres, tmp_path: Path) -> AsyncIterator[Rig]:
     try:
         if not await connection.fetchval("select 1 from pg_roles where rolname = $1", ADMIN):
             await connection.execute(f"create role {ADMIN} superuser login password '{password}'")
-        await _empty(connection)
+        await empty(connection)
     finally:
         await connection.close()
     engine = MemoryEngine()
-    engine.register_job(lambda job: migrate(engine, job, tmp_path), args=("schema",))
     for network in ("skep-edge-1", "skep-data-1"):
         await engine.create_network(NetworkSpec(network))
     edge = FakeEdge(engine)
@@ -171,14 +289,16 @@ async def rig(postgres: Postgres, tmp_path: Path) -> AsyncIterator[Rig]:
             secrets_dir=secrets,
             edge_url=edge.url,
             addresses=(f"postgres=127.0.0.1:{postgres.port}",),
-            resync_s=2.0,
+            resync_s=RESYNC_S,
             proxies=("127.0.0.1",),
         )
-        yield Rig(engine, postgres, settings, RootKey("k1", bytes(range(32))))
+        rig = Rig(engine, postgres, settings, RootKey("k1", bytes(range(32))), {})
+        engine.register_job(lambda job: migrate(rig, job, tmp_path), args=("schema",))
+        yield rig
         await engine.close()
 
 
-async def _empty(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+async def empty(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     """Drop what an earlier test left: databases first, then roles."""
     for row in await connection.fetch(r"select datname from pg_database where datname like any('{t\\_%,skep\\_%}')"):
         await connection.execute(f'alter database "{row[0]}" with allow_connections true')
