@@ -6,8 +6,8 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,10 +22,12 @@ from skep.operator.engine.spec import Config, JobResult, JobSpec, NetworkSpec, S
 from skep.operator.hive import Hive
 from skep.operator.keys import RootKey
 from skep.operator.reconcilers import record, status
+from skep.operator.reconcilers.database.servers import Server
 from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.status import Status
 from skep.operator.settings import Settings
 from skep.operator.sources.approvals import Request, Verb, new_id
+from skep.operator.sources.fleet import Declared
 from skep.operator.sources.revision import encode, labels_of
 from skep.webapp.errors import AppError
 from skep.webapp.schema import Migration, known_migrations
@@ -90,25 +92,43 @@ def tenant(name: str, **spec: object) -> str:
 
 
 class Killer:
-    """SIGKILL after the *n*-th write to the engine: that call never returns, and no other gets through."""
+    """SIGKILL after the *n*-th write, to the engine or to PostgreSQL: it never returns, and nothing else gets through."""
 
-    def __init__(self, engine: MemoryEngine, n: int) -> None:
+    def __init__(self, n: int) -> None:
         self.fired = asyncio.Event()
-        self._left = n
-        self._engine = engine
-        engine.on_call = self._see
+        self.seen = 0
+        self._n = n
 
-    async def _see(self, call: Call) -> None:
+    async def see(self, call: Call) -> None:
+        await self._pass()
+        if call.phase == "after" and call.writes:
+            await self._step()
+
+    @contextmanager
+    def armed(self, engine: MemoryEngine) -> Iterator[None]:
+        execute = Server.execute
+
+        async def step_by_step(server: Server, statements: Iterable[str]) -> None:
+            for statement in statements:
+                await self._pass()
+                await execute(server, [statement])
+                await self._step()
+
+        engine.on_call = self.see
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Server, "execute", step_by_step)
+            yield
+        engine.on_call = None
+
+    async def _pass(self) -> None:
         if self.fired.is_set():
             await asyncio.Event().wait()
-        if call.phase == "after" and call.writes:
-            self._left -= 1
-            if self._left == 0:
-                self.fired.set()
-                await asyncio.Event().wait()
 
-    def leave(self) -> None:
-        self._engine.on_call = None
+    async def _step(self) -> None:
+        self.seen += 1
+        if self.seen == self._n:
+            self.fired.set()
+        await self._pass()
 
 
 @dataclass
@@ -119,6 +139,8 @@ class Rig:
     postgres: Postgres
     settings: Settings
     keys: RootKey
+    edge: FakeEdge
+    make_engine: Callable[[], MemoryEngine]
     migrations: dict[str, tuple[Migration, ...]]  # of images that bring others than the app's own
     published: dict[str, int] = field(default_factory=dict)
 
@@ -133,37 +155,60 @@ class Rig:
             hive.stop()
             await running
 
-    async def killed_at(self, n: int, *, within_s: float = 20.0) -> bool:
-        """Run an operator until its *n*-th write to the engine and kill it there; False if it comes to rest before."""
-        killer = Killer(self.engine, n)
-        hive = Hive(self.engine, self.settings, self.keys, QuickClock())
-        running = asyncio.create_task(hive.run())
-        try:
-            async with asyncio.timeout(within_s):
-                while not killer.fired.is_set() and not self.at_rest(hive):  # noqa: ASYNC110 - either may come first
-                    await asyncio.sleep(0.005)
-            return killer.fired.is_set()
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-            killer.leave()
+    async def killed_at(self, n: int, *, within_s: float = 20.0) -> int | None:
+        """Run an operator until its *n*-th write and kill it there; if it comes to rest before, how many it made."""
+        killer = Killer(n)
+        with killer.armed(self.engine):
+            hive = Hive(self.engine, self.settings, self.keys, QuickClock())
+            running = asyncio.create_task(hive.run())
+            try:
+                await self.until(lambda: killer.fired.is_set() or self.at_rest(hive), within_s=within_s)
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+        return None if killer.fired.is_set() else killer.seen
+
+    async def rest(self, hive: Hive, *, within_s: float = 30.0) -> None:
+        await self.until(lambda: self.at_rest(hive), within_s=within_s)
 
     def at_rest(self, hive: Hive) -> bool:
-        """Everything published was surveyed, and no tenant waits for anything that comes by itself."""
-        revisions = {
-            (config.id, config.version)
-            for config in self.engine.configs.values()
-            if "skep.source" in dict(config.labels)
-        }
-        known = {(config.id, config.version) for config in hive.world.revisions}
-        idle = hive.ready.is_set() and hive.queue.idle and revisions == known
-        if not idle or hive.fleet.platform is None:
+        """Everything published was surveyed, everybody followed, and nobody waits for what comes by itself."""
+        newest: dict[str, int] = {}
+        for config in self.engine.configs.values():
+            if source := dict(config.labels).get(names.SOURCE):
+                newest[source] = max(config.version, newest.get(source, 0))
+        surveyed = {state.name: state.newest.index for state in hive.fleet.sources if state.newest is not None}
+        asked = any(config.name.startswith("skep.request.") for config in self.engine.configs.values())
+        if asked or newest != surveyed or not hive.ready.is_set() or not hive.queue.idle:
             return False
-        names_ = {*hive.fleet.tenants, *self.records()}
-        return all(
-            hive.queue.due(name) is None and ((found := self.status(name)) is not None and found.phase in SETTLED)
-            for name in names_
-        ) and not any("skep.request" in config.name for config in self.engine.configs.values())
+        held = self.records()
+        if any(
+            held[name].leaving != "retained"
+            for name, fate in hive.fleet.absent.items()
+            if name in held and not fate.held
+        ):
+            return False
+        return all(self._settled(hive, name, held.get(name)) for name in {*hive.fleet.tenants, *held})
+
+    def _settled(self, hive: Hive, name: str, known: Record | None) -> bool:
+        report, fate = self.status(name), hive.fleet.fate(name)
+        if report is None or report.phase not in SETTLED or hive.queue.due(name) is not None:
+            return False
+        if known is None or known.leaving:
+            return True
+        followed = not isinstance(fate, Declared) or known.spec == fate.effective
+        return followed and report.observed_generation == known.generation
+
+    async def renew(self) -> None:
+        """A new world: nothing on the engine, nothing but templates on the server."""
+        await self.engine.close()
+        self.engine = self.make_engine()
+        self.edge.engine = self.engine
+        self.published.clear()
+        connection = await asyncpg.connect(self.postgres.dsn())
+        await empty(connection, templates=False)
+        await connection.close()
+        await make_networks(self.engine)
 
     async def resync(self, hive: Hive) -> None:
         """A full list, and every tenant's turn over."""
@@ -280,9 +325,14 @@ async def rig(postgres: Postgres, tmp_path: Path) -> AsyncIterator[Rig]:
         await empty(connection)
     finally:
         await connection.close()
-    engine = MemoryEngine()
-    for network in ("skep-edge-1", "skep-data-1"):
-        await engine.create_network(NetworkSpec(network))
+
+    def make_engine() -> MemoryEngine:
+        engine = MemoryEngine()
+        engine.register_job(lambda job: migrate(world, job, tmp_path), args=("schema",))
+        return engine
+
+    engine = make_engine()
+    await make_networks(engine)
     edge = FakeEdge(engine)
     async with edge.serve():
         settings = Settings(
@@ -292,17 +342,22 @@ async def rig(postgres: Postgres, tmp_path: Path) -> AsyncIterator[Rig]:
             resync_s=RESYNC_S,
             proxies=("127.0.0.1",),
         )
-        rig = Rig(engine, postgres, settings, RootKey("k1", bytes(range(32))), {})
-        engine.register_job(lambda job: migrate(rig, job, tmp_path), args=("schema",))
-        yield rig
-        await engine.close()
+        world = Rig(engine, postgres, settings, RootKey("k1", bytes(range(32))), edge, make_engine, {})
+        yield world
+        await world.engine.close()
 
 
-async def empty(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Drop what an earlier test left: databases first, then roles."""
-    for row in await connection.fetch(r"select datname from pg_database where datname like any('{t\\_%,skep\\_%}')"):
+async def make_networks(engine: MemoryEngine) -> None:
+    for network in ("skep-edge-1", "skep-data-1"):
+        await engine.create_network(NetworkSpec(network))
+
+
+async def empty(connection: asyncpg.Connection[asyncpg.Record], *, templates: bool = True) -> None:
+    """Drop what an earlier test left: databases first, then roles; *templates* and their roles only if said."""
+    patterns = [r"t\_%", *([r"skep\_%"] if templates else [])]
+    for row in await connection.fetch("select datname from pg_database where datname like any($1)", patterns):
         await connection.execute(f'alter database "{row[0]}" with allow_connections true')
         await connection.execute(f'drop database "{row[0]}" with (force)')
-    query = r"select rolname from pg_roles where rolname like any('{t\\_%,skep\\_%}') and rolname <> $1"
-    for row in await connection.fetch(query, ADMIN):
+    query = "select rolname from pg_roles where rolname like any($1) and rolname <> $2"
+    for row in await connection.fetch(query, patterns, ADMIN):
         await connection.execute(f'drop role "{row[0]}"')
