@@ -164,7 +164,7 @@ async def test_a_failed_list_leaves_the_cache_as_it_is(cache: Informer[Thing], s
 
 async def test_subscribers_hear_what_changed_and_nothing_else(cache: Informer[Thing], store: Store) -> None:
     heard: list[tuple[int | None, int | None]] = []
-    cache.subscribe(lambda old, new: heard.append((old and old.version, new and new.version)))
+    cache.subscribe(lambda old, new: heard.append((old.version if old else None, new.version if new else None)))
     store.put(Thing("1", 1))
     await cache.sync()
     await cache.sync()

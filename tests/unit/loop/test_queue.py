@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections import Counter
 
@@ -145,7 +146,7 @@ async def test_failures_in_a_row_wait_longer_and_a_success_forgets_them(
         assert await take(queue) == "a"
         waits.append(queue.done("a", failed=True) or 0)
         await clock.advance(waits[-1])
-    assert all(earlier < later for earlier, later in zip(waits, waits[1:], strict=False))
+    assert all(earlier < later for earlier, later in itertools.pairwise(waits))
     assert await take(queue) == "a"
     queue.done("a")
     assert queue.failures("a") == 0
