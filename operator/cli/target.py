@@ -38,7 +38,7 @@ def docker_host(context: str | None) -> str:
         if context is None:
             try:
                 context = json.loads((directory / "config.json").read_text()).get("currentContext")
-            except (OSError, ValueError):
+            except (OSError, ValueError, AttributeError):  # not there, not JSON, not an object
                 context = None
     if context in (None, "", "default"):
         return os.environ.get("DOCKER_HOST") or DEFAULT_DOCKER_HOST
