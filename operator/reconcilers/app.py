@@ -222,6 +222,18 @@ def was_rolled_back(record: Record, desired: ServiceSpec, observed: Service) -> 
     )
 
 
+def around(desired: ServiceSpec, observed: ServiceSpec) -> ServiceSpec:
+    """The tasks of *observed* with what of *desired* restarts none: hosts and replicas follow a rolled back image."""
+    revision = {names.REVISION: revision_label(observed)}
+    return replace(
+        observed,
+        labels=pairs(dict(desired.labels) | revision),
+        route=desired.route,
+        replicas=desired.replicas,
+        update=desired.update,
+    )
+
+
 def plan(desired: ServiceSpec, observed: Service | None, file: AppFile, files: Iterable[Config]) -> tuple[Action, ...]:
     """() when converged. Raises TerminalError if a service of our name is not this tenant's."""
     actions: list[Action] = []
@@ -318,6 +330,10 @@ async def reconcile(subject: Subject) -> Result:
         if was_rolled_back(record, desired, observed):
             await subject.save(replace(record, latched=revision))
         if subject.known.latched == revision:
+            kept = around(desired, observed.spec)
+            if observed.update_state not in ("updating", "rollback_started") and kept != observed.spec:
+                because = drift(kept, observed.spec)
+                await apply((UpdateService(observed.id, observed.version, kept, because),), subject.known, world)
             said = observed.update_message or "no reason given"
             if error := last_error(await world.engine.list_tasks(service=observed.id)):
                 said = f"{said} ({error})"

@@ -246,6 +246,27 @@ async def test_an_image_that_does_not_get_healthy_is_rolled_back_and_latched_unt
     assert rig.service("acme").spec.image == "skep:3"
 
 
+async def test_hosts_and_suspension_follow_though_the_image_was_rolled_back(rig: Rig) -> None:
+    await ready(rig, "acme")
+    rig.engine.broken_images.add("skep:2")
+    async with rig.operator() as hive:
+        await rig.publish(PLATFORM, PLAN, tenant("acme", app={"image": "skep:2"}))
+        await rig.phase("acme", "Degraded", reason="RolledBack")
+        await rig.rest(hive)
+        tasks = await rig.engine.list_tasks(service="skep-acme-web")
+        await rig.publish(PLATFORM, PLAN, tenant("acme", app={"image": "skep:2"}, hosts=["shop.example.org"]))
+        await rig.until(lambda: "shop.example.org" in str(rig.service("acme").spec.route))
+        await rig.rest(hive)
+        assert await rig.engine.list_tasks(service="skep-acme-web") == tasks
+        assert rig.service("acme").spec.image == "skep:1"
+        assert (await rig.phase("acme", "Degraded", reason="RolledBack")).urls[-1] == "http://shop.example.org"
+        updates = len(rig.engine.writes)
+        await rig.resync(hive)
+        assert len(rig.engine.writes) == updates
+        await rig.publish(PLATFORM, PLAN, tenant("acme", app={"image": "skep:2"}, suspend=True))
+        await rig.until(lambda: rig.service("acme").spec.replicas == 0)
+
+
 async def test_an_update_after_a_rollback_that_loses_a_race_is_not_taken_for_one_that_failed(rig: Rig) -> None:
     await ready(rig, "acme")
     rig.engine.broken_images.add("skep:2")

@@ -254,6 +254,20 @@ def test_a_rollback_counts_only_for_what_was_attempted(
     assert app.was_rolled_back(record, specs["new"], observed) == rolled_back
 
 
+def test_what_restarts_no_task_goes_around_a_rolled_back_image() -> None:
+    old = desired(make_record())
+    new = desired(
+        make_record("hosts: [a.example.org]\nsuspend: true\napp: {settings: {language: fr}}\n"),
+        replace(IMAGE, pinned="skep:2"),
+    )
+    kept = app.around(new, old)
+    assert app.revision_of(kept) == app.revision_of(old)
+    assert app.revision_label(kept) == app.revision_label(old)
+    assert (kept.route, kept.replicas, kept.image, kept.configs) == (new.route, 0, old.image, old.configs)
+    assert app.around(new, kept) == kept
+    assert app.around(old, old) == old
+
+
 @pytest.mark.parametrize(
     ("errors", "last"),
     [
