@@ -304,4 +304,4 @@ def embedded_binaries() -> Path:
 
 
 def postgres_port(home: Any) -> int:
-    return int(home.postgres_port())
+    return int(home.ports()["postgres"])
