@@ -124,6 +124,21 @@ async def test_what_is_not_there_is_not_found(bench: Bench) -> None:
             await call
 
 
+@pytest.mark.parametrize("ref", ["a/b", "../secrets", "a?b=c", "a b", "a#b", "%2e", "ä"])
+async def test_a_strange_name_is_not_found_and_reaches_nothing_else(bench: Bench, ref: str) -> None:
+    for call in (bench.engine.inspect_config(ref), bench.engine.inspect_service(ref), bench.engine.remove_config(ref)):
+        with pytest.raises(NotFound):
+            await call
+
+
+async def test_a_list_without_a_label_is_refused(bench: Bench) -> None:
+    for label in ("", "=x"):
+        with pytest.raises(EngineRefused):
+            await bench.engine.list_configs(label=label)
+        with pytest.raises(EngineRefused):
+            await bench.engine.list_services(label=label)
+
+
 async def test_a_secret_has_labels_and_never_its_data(bench: Bench) -> None:
     secret_id = await bench.engine.create_secret(bench.name("s"), b"hush", bench.labels)
     with pytest.raises(NameTaken):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from skep.operator.engine.spec import JobResult, JobSpec, Task
 from skep.operator.engine.swarm import logs
-from skep.operator.engine.swarm.api import Api
+from skep.operator.engine.swarm.api import Api, segment
 from skep.operator.engine.swarm.parse import parse_task
 from skep.operator.engine.swarm.render import Names, render_job
 from skep.operator.errors import EngineUnavailable, NameTaken, NotFound, TransientError
@@ -28,7 +28,7 @@ async def run(api: Api, spec: JobSpec, names: Names, headers: Mapping[str, str])
     try:
         job_id = (await api.post("services/create", render_job(spec, names), headers=headers))["ID"]
     except NameTaken:
-        job_id = (await api.get(f"services/{spec.name}"))["ID"]
+        job_id = (await api.get(f"services/{segment(spec.name)}"))["ID"]
     task: Task | None
     try:
         async with asyncio.timeout(spec.timeout_s):
