@@ -57,6 +57,12 @@ def traefik_image(docker_engine: docker.DockerClient, swarm: TestSwarm) -> str:
     return _loaded(swarm, images.traefik(docker_engine))
 
 
+@pytest.fixture(scope="session")
+def registry_image(docker_engine: docker.DockerClient, swarm: TestSwarm) -> str:
+    """A registry on 127.0.0.1:5000, which an engine trusts without TLS; user `me`, password `hush`."""
+    return _loaded(swarm, images.registry(docker_engine))
+
+
 def _loaded(swarm: TestSwarm, tag: str) -> str:
     swarm.load_image(tag)
     return tag
