@@ -119,6 +119,8 @@ async def test_what_is_not_there_is_not_found(bench: Bench) -> None:
         engine.inspect_service(nothing),
         engine.update_service(nothing, 1, bench.spec()),
         engine.remove_service(nothing),
+        engine.list_tasks(service=nothing),
+        anext(aiter(engine.logs(nothing))),
     ):
         with pytest.raises(NotFound):
             await call
@@ -357,6 +359,13 @@ async def test_a_job_found_by_its_name_is_awaited_not_doubled(bench: Bench) -> N
     first, second = await asyncio.gather(bench.engine.run_job(job), bench.engine.run_job(job))
     assert first == second
     assert first.ok
+
+
+async def test_a_job_never_takes_a_service_for_itself(bench: Bench) -> None:
+    await bench.engine.create_service(bench.spec("web", replicas=0))
+    with pytest.raises(NameTaken):
+        await bench.engine.run_job(bench.job("web"))
+    assert (await bench.engine.inspect_service(bench.name("web"))).spec == bench.spec("web", replicas=0)
 
 
 # -- changes, restarts -----------------------------------------------------------------------------------------------

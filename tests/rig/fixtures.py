@@ -17,6 +17,14 @@ from tests.rig.swarm import TestSwarm, running_swarm
 
 REQUIRED = os.environ.get("SKEP_REQUIRE_SWARM") == "1"  # read before any test cleans its environment
 
+FIRST_BUILD_S = 420  # whoever asks first waits for the images to be built, on a slow machine too
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("swarm") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(FIRST_BUILD_S))
+
 
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[docker.DockerClient]:

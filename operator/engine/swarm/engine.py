@@ -36,6 +36,8 @@ from skep.operator.engine.swarm import auth, jobs, logs, nodes
 from skep.operator.engine.swarm.api import Api, Json, segment
 from skep.operator.engine.swarm.nodes import Node, Place
 from skep.operator.engine.swarm.parse import (
+    created_at,
+    parse_change,
     parse_config,
     parse_network,
     parse_secret,
@@ -44,10 +46,11 @@ from skep.operator.engine.swarm.parse import (
     running_count,
 )
 from skep.operator.engine.swarm.render import Names, render_network, render_service
-from skep.operator.errors import EngineUnavailable, NotFound, SkepError
+from skep.operator.errors import EngineRefused, EngineUnavailable, NotFound, SkepError
 
 _KINDS = ("config", "secret", "service", "network", "node")
 _ID = re.compile(r"[a-z0-9]{25}")
+_IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._/:-]*(@sha256:[0-9a-f]{64})?")
 SEEN = 1000  # names remembered beside the lists
 PAUSE_EVERY = 200  # services parsed in one go: 25 ms, in which nobody else runs
 REGISTRY_DEADLINE_S = 15.0  # a registry is further away than the engine
@@ -198,11 +201,13 @@ class SwarmEngine:
         raws = await self.api.get("tasks", {"filters": {"service": [service]}}) or ()
         if any(raw.get("NodeID") and raw["NodeID"] not in self._node_names for raw in raws):
             self._node_names = {node.id: node.hostname for node in await self.nodes()}
-        newest_first = sorted(raws, key=lambda raw: str(raw["CreatedAt"]), reverse=True)
+        newest_first = sorted(raws, key=created_at, reverse=True)
         return tuple(sorted((parse_task(raw, self._node_names) for raw in newest_first), key=lambda task: task.slot))
 
     async def resolve_image(self, ref: str) -> Image:
         """The registry's digest; without a registry this engine's own image ID, and *ref* as it is."""
+        if not _IMAGE.fullmatch(ref):
+            raise EngineRefused(f"{ref!r} is not an image reference")
         if "@" in ref:
             return Image(ref, ref, ref.partition("@")[2])
         try:
@@ -231,7 +236,9 @@ class SwarmEngine:
         attached = [*(template.get("Networks") or ()), *(previous.get("Networks") or ())]
         if any(network["Target"] not in self._network_names for network in attached):
             listed = await self.api.get("networks", {"filters": {"scope": ["swarm"]}})
-            self._network_names = {network["Id"]: network["Name"] for network in listed}
+            self._network_names |= {network["Id"]: network["Name"] for network in listed}
+            for network in attached:  # one that is gone, as a previous spec may name it, is not looked for again
+                self._network_names.setdefault(network["Target"], network["Target"])
         return parse_service(raw, self._network_names, start_interval=await self._knows_start_interval())
 
     async def _names(self, spec: ServiceSpec | JobSpec) -> Names:
@@ -299,10 +306,9 @@ class SwarmEngine:
         async with self.api.stream("events", {"filters": filters}) as stream:
             yield CONNECTED
             while line := await stream.readline():
-                event = json.loads(line)
-                actor = event["Actor"]
-                name = (actor.get("Attributes") or {}).get("name", "")
-                yield Change(event["Type"], event["Action"], actor["ID"], name)
+                if not line.endswith(b"\n"):
+                    break  # cut off in the middle
+                yield parse_change(json.loads(line))
         raise EngineUnavailable(f"the stream of changes from {self.api.where} ended", reason="StreamEnded")
 
     async def info(self) -> EngineInfo:
