@@ -157,6 +157,23 @@ async def test_a_secret_has_labels_and_never_its_data(bench: Bench) -> None:
     assert await bench.engine.list_secrets(label=bench.label) == ()
 
 
+# -- networks --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_network_is_listed_refused_twice_and_kept_while_in_use(bench: Bench) -> None:
+    name = await bench.network()
+    (network,) = await bench.engine.list_networks(label=bench.label)
+    assert (network.name, dict(network.labels)) == (name, bench.labels)
+    with pytest.raises(NameTaken):
+        await bench.network()
+    service_id = await bench.engine.create_service(bench.spec(networks=(name,), replicas=0))
+    with pytest.raises(InUse):
+        await bench.engine.remove_network(network.id)
+    await bench.engine.remove_service(service_id)
+    await bench.engine.remove_network(network.id)
+    assert await bench.engine.list_networks(label=bench.label) == ()
+
+
 # -- services --------------------------------------------------------------------------------------------------------
 
 

@@ -189,7 +189,7 @@ def translate(method: str, path: str, status: int, message: str) -> SkepError:
     By status and method, never by text, with two exceptions that only their text tells: a stale version and an object
     too large for raft, both HTTP 500.
     """
-    if method == "DELETE" and status in (400, 403):
+    if method == "DELETE" and status in (400, 403, 409):
         return InUse(message)  # configs, secrets and networks of Swarm answer 400, networks of one node 403
     match status:
         case 404:
