@@ -40,6 +40,12 @@ def check_service_name(name: str) -> None:
         raise EngineRefused(f"service name {name!r} is not up to 63 of letters, digits, '-' and '_'")
 
 
+def check_label(label: str) -> None:
+    """Raises EngineRefused for a filter that would let everything through: bodies travel with a list."""
+    if not label.partition("=")[0]:
+        raise EngineRefused("a list needs a label to filter by")
+
+
 def carries(labels: Pairs, label: str) -> bool:
     """Whether *labels* match a filter as the Engine API words it: `key` or `key=value`."""
     key, equals, value = label.partition("=")

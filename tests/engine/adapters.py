@@ -53,12 +53,13 @@ async def memory(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
 async def swarm(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     rig: TestSwarm = request.getfixturevalue("swarm")
     image: str = request.getfixturevalue("probe_image")
-    engine = SwarmEngine(rig.url)
+    follower = (rig.leader() + 1) % len(rig.nodes)  # what it is asked, it passes on to the leader
+    engine = SwarmEngine(rig.nodes[follower].url)
 
     async def restart() -> None:
         """The manager that we talk to loses power and comes back; the two others keep the quorum."""
-        await asyncio.to_thread(rig.kill_node, 0)
-        await asyncio.to_thread(rig.start_node, 0)
+        await asyncio.to_thread(rig.kill_node, follower)
+        await asyncio.to_thread(rig.start_node, follower)
 
     yield Subject(engine, image, restart)
     await engine.close()

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck as Hypothesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skep.operator.engine.spec import Mount, Resources, Route, ServiceSpec
+from skep.operator.engine.spec import Mount, NetworkSpec, Resources, Route, ServiceSpec
 from skep.operator.engine.swarm import SwarmEngine
 from skep.operator.errors import EngineUnavailable, NotFound, UsageError
 from tests.engine.adapters import Subject
@@ -305,6 +305,18 @@ async def test_a_job_is_not_listed_as_a_service(bench: Bench, engine: SwarmEngin
     result = await engine.run_job(job)
     assert result.exit_code is None
     assert "no suitable node" in result.error
+
+
+async def test_a_network_is_made_as_asked(bench: Bench, engine: SwarmEngine, swarm: TestSwarm) -> None:
+    labels = tuple(bench.labels.items())
+    spec = NetworkSpec(bench.name("data"), subnet="198.19.250.0/24", internal=True, encrypted=True, labels=labels)
+    await engine.create_network(spec)
+    (found,) = swarm.client.networks.list(names=[spec.name])
+    attrs: Json = found.attrs
+    assert (attrs["Driver"], attrs["Scope"], attrs["Attachable"], attrs["Internal"]) == ("overlay", "swarm", True, True)
+    assert "encrypted" in attrs["Options"]
+    (network,) = await engine.list_networks(label=bench.label)
+    assert network.subnets == ("198.19.250.0/24",)
 
 
 async def test_an_image_without_a_registry_is_known_by_its_id(

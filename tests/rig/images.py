@@ -64,6 +64,10 @@ def postgres(client: docker.DockerClient) -> str:
     return build(client, "postgres", _folder(IMAGES / "postgres"), {"ROOT": root(client)})
 
 
+def registry(client: docker.DockerClient) -> str:
+    return build(client, "registry", _folder(IMAGES / "registry"), {"ROOT": root(client)})
+
+
 def traefik(client: docker.DockerClient) -> str:
     return build(client, "traefik", _folder(IMAGES / "traefik"), {"BASE": base(client), "TRAEFIK": TRAEFIK})
 
