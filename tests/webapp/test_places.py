@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 
 from skep.webapp.errors import Busy
-from skep.webapp.ids import uuid7
 from skep.webapp.store import registrations
 from skep.webapp.store.registrations import Guest
+from tests.rig.rows import make_session
 from tests.rig.tenant import Tenant
 
 if TYPE_CHECKING:
@@ -32,24 +32,6 @@ async def connections(tenant: Tenant, number: int) -> AsyncIterator[list[Connect
             stack.push_async_callback(connection.close)
             opened.append(connection)
         yield opened
-
-
-async def make_session(connection: Connection, *, capacity: int | None) -> UUID:
-    """A published event's session in the far future."""
-    person, member, event, session = (uuid7() for _ in range(4))
-    await connection.execute("INSERT INTO person VALUES ($1, 'member', 'Léa', $2, 'en')", person, f"{person}@x.org")
-    await connection.execute("INSERT INTO member VALUES ($1, $2, 'x')", member, person)
-    await connection.execute(
-        "INSERT INTO event (id, slug, status, language, timezone, title, description, place, created_by) "
-        "VALUES ($1, $2, 'published', 'en', 'UTC', '{}', '{}', '{}', $3)",
-        event,
-        str(event),
-        member,
-    )
-    await connection.execute(
-        "INSERT INTO event_session VALUES ($1, $2, '2090-01-01Z', '2090-01-02Z', $3)", session, event, capacity
-    )
-    return session
 
 
 async def register(connection: Connection, session: UUID, *, limited: bool = True) -> str | None:
