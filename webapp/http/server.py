@@ -8,6 +8,7 @@ import logging
 import signal
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from skep.webapp.http.app import build_app
 from skep.webapp.http.keys import DRAIN
@@ -32,6 +33,7 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
 
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=FINISH_S, keepalive_timeout=KEEPALIVE_S)
     await runner.setup()
     try:
@@ -46,3 +48,8 @@ async def serve(settings: Settings) -> None:
     finally:
         await runner.cleanup()
     log.info("stopped", extra={"tenant": settings.tenant})
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Bytes that are no HTTP are answered with 400 and forgotten: a neighbour must not be able to fill the log."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
