@@ -9,22 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from skep.operator.engine.rules import check_route
 from skep.operator.engine.spec import Route, pairs
 from skep.operator.errors import EngineRefused
 
 PREFIX = "traefik."
 PRIORITY = "1000"  # one for all: hosts are unique over the platform, so no two rules meet
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
-_HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
-_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _IN_RULE = re.compile(r"Host\(`([^`]*)`\)")
 _ROUTER_RULE = re.compile(r"traefik\.http\.routers\.([a-z0-9-]+)\.rule")
 
 
 def render_route(route: Route) -> dict[str, str]:
     """Raises EngineRefused for a name, host or header that could mean something else in a label."""
-    _check(route)
+    check_route(route)
     router = f"traefik.http.routers.{route.name}"
     labels = {
         "traefik.enable": "true",
@@ -59,7 +56,7 @@ def parse_route(labels: Mapping[str, str]) -> Route | None:
         tls=labels.get(f"{router}.entrypoints") == "websecure",
     )
     try:
-        _check(route)
+        check_route(route)
     except EngineRefused:
         return None
     return route
@@ -71,18 +68,3 @@ def _header_label(name: str, header: str) -> str:
 
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
-
-
-def _check(route: Route) -> None:
-    if not _NAME.fullmatch(route.name):
-        raise EngineRefused(f"route name {route.name!r} is not a DNS label")
-    if not route.hosts:
-        raise EngineRefused(f"route {route.name} has no host")
-    for host in route.hosts:
-        if not _HOST.fullmatch(host):
-            raise EngineRefused(f"host {host!r} of route {route.name} is not a lower-case DNS name")
-    if not 1 <= route.port <= 65535:
-        raise EngineRefused(f"port {route.port} of route {route.name} is not 1 to 65535")
-    for header, value in route.headers:
-        if not _HEADER.fullmatch(header) or not _VALUE.fullmatch(value):
-            raise EngineRefused(f"header {header!r} of route {route.name} has a name or value that HTTP does not allow")
