@@ -7,6 +7,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -19,12 +20,18 @@ LISTENER_MAX = 10_000  # lines that a slow reader may be behind before it loses 
 _LETTER: dict[Literal["stdout", "stderr"], str] = {"stdout": "O", "stderr": "E"}
 
 
+@dataclass(eq=False, slots=True)
+class _Listener:
+    lines: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LISTENER_MAX))
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Book:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._open: dict[str, LogFile] = {}
-        self._listeners: set[tuple[deque[LogLine], asyncio.Event]] = set()
+        self._listeners: set[_Listener] = set()
         self._closed = False
 
     def open(self, task: str) -> Callable[[Literal["stdout", "stderr"], str], None]:
@@ -36,9 +43,9 @@ class Book:
             if task not in self._open:
                 return
             file.write(f"{time.time():.6f} {_LETTER[stream]} {text}")
-            for lines, arrived in self._listeners:
-                lines.append(LogLine(task, stream, text))
-                arrived.set()
+            for listener in self._listeners:
+                listener.lines.append(LogLine(task, stream, text))
+                listener.arrived.set()
 
         return write
 
@@ -53,18 +60,17 @@ class Book:
             path.with_name(f"{path.name}.1").unlink(missing_ok=True)
 
     async def read(self, *, tail: int | None, follow: bool) -> AsyncIterator[LogLine]:
-        lines: deque[LogLine] = deque(maxlen=LISTENER_MAX)
-        listener = (lines, asyncio.Event())
+        listener = _Listener()
         if follow:
             self._listeners.add(listener)  # before the past is read, with no pause in between: no line is lost
         try:
             for line in self._past(tail):
                 yield line
             while follow and not self._closed:
-                while lines:
-                    yield lines.popleft()
-                listener[1].clear()
-                await listener[1].wait()
+                while listener.lines:
+                    yield listener.lines.popleft()
+                listener.arrived.clear()
+                await listener.arrived.wait()
         finally:
             self._listeners.discard(listener)
 
@@ -84,8 +90,8 @@ class Book:
     def end(self) -> None:
         """Let those who follow go."""
         self._closed = True
-        for _, arrived in self._listeners:
-            arrived.set()
+        for listener in self._listeners:
+            listener.arrived.set()
 
     def remove(self) -> None:
         self.end()
