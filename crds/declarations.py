@@ -86,8 +86,8 @@ class _Judge:
 
     def _problems(self) -> Iterator[Problem]:
         for index, faults in sorted(self._faults.items()):
-            for path, message in faults:
-                yield self._documents[index].problem(path, message)
+            problems = (self._documents[index].problem(path, message) for path, message in faults)
+            yield from sorted(problems, key=lambda problem: (problem.line, problem.column))
 
     def _refuse_doubles(self) -> list[tuple[int, Document]]:
         """The first document of each kind and name, with its index."""

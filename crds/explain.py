@@ -17,6 +17,8 @@ Explained = tuple[Path, bool, str]  # path, whether its key is meant rather than
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
     """The one of *known* that was probably meant: another spelling of it, or a near miss."""
+    if len(word) > 64:
+        return None  # nobody misspells that much, and comparing takes time
     plain = {_plain(option): option for option in known}
     if _plain(word) in plain:
         return plain[_plain(word)]

@@ -19,6 +19,7 @@ from skep.crds.base import refusal, shown
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 HOST_PATTERN = rf"^({LABEL}\.)+{LABEL}$"
 DOMAIN_PATTERN = rf"^({LABEL}\.)*{LABEL}$"
+BASE_DOMAIN_MAX = 253 - 33  # a name of 32 characters and a dot
 _DOMAIN = re.compile(DOMAIN_PATTERN)
 
 
@@ -26,6 +27,14 @@ def read_domain(value: str) -> str:
     """*value* if it is a host name in canonical form, one label (`localhost`) included; else raises a refusal."""
     if remedy := host_fault(value):
         raise refusal(f"{shown(value)} is not a host name: {remedy}")
+    return value
+
+
+def read_base_domain(value: str) -> str:
+    """As `read_domain`, with room for the longest tenant name in front."""
+    read_domain(value)
+    if len(value) > BASE_DOMAIN_MAX:
+        raise refusal(f"has {len(value)} characters; {BASE_DOMAIN_MAX} are the most, as tenants' names come before it")
     return value
 
 
@@ -42,6 +51,8 @@ def host_fault(value: str) -> str | None:
     """What is wrong with a host name, and what to write instead; None if nothing is."""
     if not value:
         return "it is empty"
+    if len(value) > 253:
+        return f"it has {len(value)} characters; 253 are the most"
     if "://" in value:
         return f"write the host alone, {_bare(value)}" if _bare(value) else "write the host alone, without a scheme"
     if "/" in value:
@@ -60,8 +71,6 @@ def host_fault(value: str) -> str | None:
         return f"write it in lower case, {value.lower()}"
     if bad := sorted({character for character in value.lower() if not re.match(r"[a-z0-9.-]", character)}):
         return f"{shown(bad[0])} cannot stand in one; use a-z, 0-9, '-' and '.'"
-    if len(value) > 253:
-        return f"it has {len(value)} characters; 253 are the most"
     for label in value.split("."):
         if fault := _label_fault(label):
             return fault
@@ -109,7 +118,9 @@ def _label_fault(label: str) -> str | None:
 
 
 Host = Annotated[str, AfterValidator(read_host), WithJsonSchema({"type": "string", "pattern": HOST_PATTERN})]
-Domain = Annotated[str, AfterValidator(read_domain), WithJsonSchema({"type": "string", "pattern": DOMAIN_PATTERN})]
+BaseDomain = Annotated[
+    str, AfterValidator(read_base_domain), WithJsonSchema({"type": "string", "pattern": DOMAIN_PATTERN})
+]
 
 
 def is_under(host: str, domain: str) -> bool:

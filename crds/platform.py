@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from skep.crds.base import Kind, Metadata, Model, Name, Path, distinct, refusal, refusals, shown
-from skep.crds.hosts import Domain, is_under
+from skep.crds.hosts import BaseDomain, is_under
 from skep.crds.images import Image, ImagePattern, is_allowed, parse_image
 from skep.crds.plan import PlanSpec
 from skep.crds.settings import FILE_PATTERN
@@ -108,8 +108,9 @@ class PlatformApp(Model):
     image: Image
     """The default image of all tenants."""
     allowed_images: Annotated[tuple[ImagePattern, ...], Field(min_length=1, max_length=100)] | None = None
-    """Images that plans and tenants may name. * stands for any part of a name between slashes, ** crosses slashes; without
-    a tag, all tags and digests are meant. Left out: only the default image's repository, at any tag or digest."""
+    """Images that plans and tenants may name. * stands for any part of a name between slashes, ** crosses slashes;
+    without a tag, all tags and digests are meant. Left out, only the default image's repository is allowed, at any tag
+    or digest."""
 
     def allows(self, image: str) -> bool:
         """Whether a plan or tenant may run *image*."""
@@ -132,14 +133,14 @@ class Brake(Model):
 class PlatformSpec(Model):
     """The platform itself."""
 
-    base_domain: Domain
+    base_domain: BaseDomain
     """Tenants are served at <name>.<baseDomain>."""
     # Before tls, which is judged by it.
     insecure: Flag = False
     """true allows tls: off on a public base domain. Passwords and cookies then cross the network in the clear."""
     tls: Literal["off", "certificate"]
-    """certificate: the edge serves HTTPS with a certificate from a secret. off: plain HTTP, only for a base domain under
-    localhost or test."""
+    """certificate: the edge serves HTTPS with a certificate from a secret. off: plain HTTP, only for a base domain
+    under localhost or test."""
     networks: Networks = Networks()
     """The overlay networks that tenants join."""
     databases: Annotated[

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
 from skep.crds import syntax
-from skep.crds.base import API_VERSION, Path, shown
+from skep.crds.base import API_VERSION, Metadata, Path, shown
 from skep.crds.explain import explain, suggest
 from skep.crds.plan import Plan
 from skep.crds.platform import Platform
 from skep.crds.syntax import Chunk, Place, Tree
-from skep.crds.tenant import Tenant
+from skep.crds.tenant import Tenant, TenantMetadata
 
 FILE_MAX = 16 * 1024 * 1024  # bytes; 10,000 tenants are 2.2 MB
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 SUFFIXES = (".yaml", ".yml")
 
 AnyKind = Platform | Plan | Tenant
@@ -58,7 +60,10 @@ class Document:
         return self.model.metadata.name
 
     def place(self, path: Path, *, of_key: bool = False) -> Place:
-        """Line and column of the field at *path* (YAML names), or of the nearest written one above it. Reads the text again."""
+        """Line and column of the field at *path* (YAML names), or of the nearest written one above it.
+
+        Reads the text again: places are wanted seldom, and cost memory.
+        """
         return syntax.compose(Chunk(self.text, self.line, self.column)).place(path, of_key=of_key)
 
     def problem(self, path: Path, message: str) -> Problem:
@@ -78,16 +83,25 @@ class Reading:
     problems: tuple[Problem, ...] = ()
     complete: bool = True
 
-    def __add__(self, other: Reading) -> Reading:
-        return Reading(
-            self.documents + other.documents, self.problems + other.problems, self.complete and other.complete
+    @classmethod
+    def of(cls, readings: Iterable[Reading]) -> Reading:
+        """Several readings as one, in their order."""
+        parts = tuple(readings)
+        return cls(
+            documents=tuple(document for part in parts for document in part.documents),
+            problems=tuple(problem for part in parts for problem in part.problems),
+            complete=all(part.complete for part in parts),
         )
 
 
 def dotted(path: Path) -> str:
-    """`("spec", "hosts", 0)` as `spec.hosts[0]`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".")
+    """`("spec", "hosts", 0)` as `spec.hosts[0]`; keys that are no plain words stand in quotes."""
+    parts = (f".{part}" if isinstance(part, str) and _PLAIN_KEY.fullmatch(part) else _bracketed(part) for part in path)
+    return "".join(parts).removeprefix(".")
+
+
+def _bracketed(part: str | int) -> str:
+    return f"[{part}]" if isinstance(part, int) else f"[{shown(part)}]"
 
 
 def join(documents: tuple[Document, ...]) -> str:
@@ -149,7 +163,7 @@ def _identity(tree: Tree) -> tuple[str | None, str | None]:
     if model is None or not isinstance(name, str):
         return (kind if model and isinstance(kind, str) else None), None
     try:
-        model.model_fields["metadata"].annotation.model_validate({"name": name})  # type: ignore[union-attr]  # a Metadata
+        (TenantMetadata if model is Tenant else Metadata).model_validate({"name": name})
     except ValidationError:
         return str(kind), None
     return str(kind), name
@@ -175,7 +189,8 @@ def _validate(tree: Tree, root: dict[str, syntax.Value]) -> tuple[AnyKind | None
         model = KINDS[kind].model_validate(root, by_alias=True, by_name=False)
     except ValidationError as error:
         for path, of_key, message in explain(error, KINDS[kind]):
-            faults.append((tree.place(path, of_key=of_key), f"{dotted(path)}: {message}" if path else message))
+            if path not in tree.refused:
+                faults.append((tree.place(path, of_key=of_key), f"{dotted(path)}: {message}" if path else message))
         return None, faults
     return model, faults
 
@@ -194,41 +209,44 @@ def _kind_fault(tree: Tree, root: dict[str, syntax.Value], meant: str | None) ->
 
 
 def read_path(path: FilePath) -> Reading:
-    """The documents of a file, or of all YAML files below a directory in the order of their names, hidden ones left out.
+    """The documents of a file, or of all YAML files below a directory, by name; hidden ones are left out.
 
     File names in messages begin with *path* as it was given. What cannot be read is a Problem and makes the reading
     incomplete.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # Path.exists raises where a folder above may not be entered
         return _unread(path, "there is no such file or directory")
     if not path.is_dir():
         return _read_file(path)
-    reading = Reading()
-    faults: list[OSError] = []
-    found = False
-    for file in _walk(path, faults):
-        found = True
-        if not file.resolve().is_relative_to(path.resolve()):
-            reading += _unread(
-                file, "this link leads out of the directory, so it is not followed; put the file itself here"
-            )
-        elif file.exists() and not file.is_file():  # a pipe that nobody writes to would hold us for ever
-            reading += _unread(file, "is not a regular file; remove it")
-        else:
-            reading += _read_file(file)
-    for fault in faults:
-        reading += _unread(FilePath(str(fault.filename)), f"cannot be read: {fault.strerror}")
-    if not found and not faults:
+    unread: list[Reading] = []
+    readings = [_read_found(file, path) for file in _find(path, unread)]
+    if not readings and not unread:
         return _unread(path, f"holds no {' or '.join('*' + suffix for suffix in SUFFIXES)} file")
-    return reading
+    return Reading.of((*readings, *unread))
 
 
-def _walk(root: FilePath, faults: list[OSError]) -> Iterator[FilePath]:
+def _find(root: FilePath, unread: list[Reading]) -> list[FilePath]:
+    """The YAML files below *root*, sorted; folders that cannot be looked into are told in *unread*."""
+
+    def tell(error: OSError) -> None:
+        unread.append(_unread(FilePath(error.filename), f"cannot be read: {error.strerror}"))
+
     files: list[FilePath] = []
-    for folder, folders, names in os.walk(root, onerror=faults.append):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    for folder, folders, names in os.walk(root, onerror=tell):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for link in (FilePath(folder, name) for name in folders):
+            if link.is_symlink():
+                unread.append(_unread(link, "links to directories are not followed; put the directory itself here"))
         files += [FilePath(folder, name) for name in names if name.endswith(SUFFIXES) and not name.startswith(".")]
-    yield from sorted(files)
+    return sorted(files)
+
+
+def _read_found(file: FilePath, root: FilePath) -> Reading:
+    if file.is_symlink() and not file.resolve().is_relative_to(root.resolve()):
+        return _unread(file, "this link leads out of the directory, so it is not followed; put the file itself here")
+    if os.path.exists(file) and not os.path.isfile(file):  # a pipe that nobody writes to would hold us for ever
+        return _unread(file, "is not a regular file; remove it")
+    return _read_file(file)
 
 
 def _read_file(path: FilePath) -> Reading:

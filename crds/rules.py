@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from skep.crds.base import Path, shown
+from skep.crds.base import RESERVED_NAMES, Path, shown
 from skep.crds.effective import CONNECTION_LIMIT, CPUS, MEMORY_BYTES, REPLICAS, effective_limits, pick
 from skep.crds.explain import suggest
 from skep.crds.hosts import is_under
@@ -47,17 +47,39 @@ def _size(value: float) -> str:
 
 
 MEASURES = (
-    Measure(("app", "replicas"), "replicas", REPLICAS, lambda app, _: app.replicas, lambda x: x.replicas, _count),
-    Measure(("app", "resources", "cpus"), "cpus", CPUS, lambda app, _: app.resources.cpus, lambda x: x.cpus, format_cpus),
     Measure(
-        ("app", "resources", "memory"), "memory", MEMORY_BYTES, lambda app, _: app.resources.memory_bytes,
-        lambda x: x.memory_bytes, _size,
+        path=("app", "replicas"),
+        limit="replicas",
+        built_in=REPLICAS,
+        of=lambda app, _: app.replicas,
+        limit_of=lambda limits: limits.replicas,
+        told=_count,
     ),
     Measure(
-        ("database", "connectionLimit"), "connectionLimit", CONNECTION_LIMIT, lambda _, database: database.connection_limit,
-        lambda x: x.connection_limit, _count,
+        path=("app", "resources", "cpus"),
+        limit="cpus",
+        built_in=CPUS,
+        of=lambda app, _: app.resources.cpus,
+        limit_of=lambda limits: limits.cpus,
+        told=format_cpus,
     ),
-)  # fmt: skip
+    Measure(
+        path=("app", "resources", "memory"),
+        limit="memory",
+        built_in=MEMORY_BYTES,
+        of=lambda app, _: app.resources.memory_bytes,
+        limit_of=lambda limits: limits.memory_bytes,
+        told=_size,
+    ),
+    Measure(
+        path=("database", "connectionLimit"),
+        limit="connectionLimit",
+        built_in=CONNECTION_LIMIT,
+        of=lambda _, database: database.connection_limit,
+        limit_of=lambda limits: limits.connection_limit,
+        told=_count,
+    ),
+)
 
 
 def platform_faults(platform: Platform) -> Iterator[Fault]:
@@ -99,7 +121,8 @@ def host_fault(platform: Platform, tenant: Tenant, host: str) -> str | None:
         return f"{shown(host)} is the platform's own host; remove it"
     if is_under(host, base) and not is_under(host, f"{name}.{base}"):
         owner = host.removesuffix(f".{base}").rpartition(".")[2]
-        return f"{shown(host)} is for a tenant named {owner}; below {base}, only {name}.{base} and what is under it are yours"
+        whose = "kept for the platform" if owner in RESERVED_NAMES else f"for a tenant named {owner}"
+        return f"{shown(host)} is {whose}; below {base}, only {name}.{base} and what is under it are yours"
     return None
 
 

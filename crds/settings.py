@@ -17,10 +17,11 @@ SETTING_KEY_PATTERN = r"^([A-Z][A-Z0-9_]{0,63}|[a-z][a-zA-Z0-9]{0,63})$"
 SETTING_VALUE_MAX = 8192
 
 _SECRET_WORD = re.compile(
-    r".*(password|passwd|passphrase|passcode|secret|token|apikey|secretkey|accesskey|privatekey|credential)s?|(key|pwd)s?"
+    r".*(password|passwd|passphrase|passcode|secret|token|apikey|secretkey|accesskey|privatekey|credential)s?"
+    r"|(key|pwd)s?"
 )
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_CREDENTIALS_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@", re.IGNORECASE)
+_CREDENTIALS_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 
 
@@ -55,12 +56,12 @@ def _read_setting_key(value: str) -> str:
 
 
 def _read_setting_value(value: str) -> str:
+    if len(value) > SETTING_VALUE_MAX:
+        raise refusal(f"has {len(value)} characters; {SETTING_VALUE_MAX} are the most")
     if _CREDENTIALS_IN_URL.search(value):
         raise refusal(f"holds a password in a URL, and settings can be read by many; {_secret_remedy('url')}")
     if _PRIVATE_KEY.search(value):
         raise refusal(f"holds a private key, and settings can be read by many; {_secret_remedy('private-key')}")
-    if len(value) > SETTING_VALUE_MAX:
-        raise refusal(f"has {len(value)} characters; {SETTING_VALUE_MAX} are the most")
     return value
 
 

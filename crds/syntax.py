@@ -48,14 +48,16 @@ class Chunk:
 class Tree:
     """What a chunk says. *root* may be partial if there are *faults*.
 
-    *keys* and *values* give the place of each path's key and value. *is_whole* is False if reading stopped before the
-    end. *is_one* is False if a key came twice where that may mean a lost `---`: then two documents ran into one.
+    *keys* and *values* give the place of each path's key and value; *refused* paths have no real value. *is_whole* is
+    False if reading stopped before the end. *is_one* is False if a key came twice where that may mean a lost `---`:
+    then two documents ran into one.
     """
 
     root: Value = None
     keys: dict[Path, Place] = field(default_factory=dict)
     values: dict[Path, Place] = field(default_factory=dict)
     faults: list[tuple[Place, str]] = field(default_factory=list)
+    refused: set[Path] = field(default_factory=set)
     is_whole: bool = True
     is_one: bool = True
 
@@ -189,6 +191,7 @@ class _Composer:
             put(self._scalar(event))
         elif isinstance(event, yaml.AliasEvent):
             self._fault(event, f"alias *{event.anchor} is not allowed; write the value out")
+            self._tree.refused.add(path)
             put("")
         elif len(path) >= DEPTH_MAX:
             self._tree.faults.append((place, f"nested more than {DEPTH_MAX} deep"))
@@ -279,7 +282,9 @@ def _explain(problem: str, line: str, column: int) -> str:
     if "unexpected end of stream" in problem or "unexpected document separator" in problem:
         return "a quote is opened and never closed"
     if "expected <block end>" in problem or "did not find expected key" in problem:
+        if line[:column].strip():
+            return "something follows a value that has ended; check the quotes"
         return "this line is indented differently from its neighbours"
-    if "expected ',' or" in problem or "expected node content" in problem:
+    if "expected ',' or" in problem or "node content" in problem:
         return "a bracket is opened and never closed, or a comma is missing"
     return problem

@@ -51,14 +51,16 @@ def _read_email(value: str) -> str:
     return value
 
 
+Uid = Annotated[str, AfterValidator(_read_uid), WithJsonSchema({"type": "string", "pattern": UID_PATTERN})]
+Email = Annotated[str, AfterValidator(_read_email), WithJsonSchema({"type": "string", "pattern": EMAIL_PATTERN})]
+
+
 class TenantMetadata(Metadata):
     """Who this tenant is."""
 
     name: TenantName
     """The tenant's name: 3 to 32 characters of a-z, 0-9 and '-'. It is the first part of its host name."""
-    uid: (
-        Annotated[str, AfterValidator(_read_uid), WithJsonSchema({"type": "string", "pattern": UID_PATTERN})] | None
-    ) = None
+    uid: Uid | None = None
     """The identity of an existing tenant, 32 hexadecimal digits. Leave it out for a new one."""
 
 
@@ -97,7 +99,7 @@ class TenantSpec(Model):
     """true stops the app and keeps everything else."""
     deletion_policy: Literal["Retain", "Delete"] = "Retain"
     """What a deletion does with the tenant's data: Retain keeps it, Delete removes it for good."""
-    owner: Annotated[str, AfterValidator(_read_email), WithJsonSchema({"type": "string", "pattern": EMAIL_PATTERN})] | None = None  # fmt: skip
+    owner: Email | None = None
     """The e-mail address of the first organizer."""
 
 

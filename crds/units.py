@@ -42,7 +42,7 @@ def read_size(value: object) -> int:
 
 
 def _size_remedy(text: str) -> str:
-    match = re.fullmatch(r"([1-9][0-9]*) *([kmg])?(i?)b?", text, re.IGNORECASE)
+    match = re.fullmatch(r"([1-9][0-9]{0,9}) *([kmg])?(i?)b?", text, re.IGNORECASE)
     if match and match[2]:
         return f"write {match[1]}{match[2].upper()}i (powers of 1024) or {match[1]}{match[2].upper()} (of 1000)"
     if match:
@@ -76,7 +76,7 @@ def read_duration(value: object) -> float:
 def _duration_remedy(text: str) -> str:
     if re.fullmatch(r"0+[a-z]*", text):
         return "it must be more than zero, like 30s"
-    if re.fullmatch(r"[0-9]+", text):
+    if re.fullmatch(r"[0-9]{1,9}", text):
         return f"say the unit, like {text}s"
     return "write one whole number and ms, s, m or h, like 30s"
 

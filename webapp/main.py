@@ -1,4 +1,4 @@
-"""The app's command line: `web`, `schema`, `invite` (see docs/app-contract.md).
+"""The app's command line: `web`, `schema`, `invitation` (see docs/app-contract.md).
 
 Each command imports what it needs when it runs: a web process must stay small, there are hundreds of them.
 """
@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
                 _web(settings)
             case "schema":
                 _schema(settings)
-            case "invite":
+            case "invitation":
                 _invite(settings, to=options.to, email=options.email)
     except AppError as error:
         print(f"skep {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("web", help="serve until SIGTERM, then drain")
     commands.add_parser("schema", help="bring the tenant's database to the state this image needs")
-    invite = commands.add_parser("invite", help="make a one-time link for an organizer, sealed to a public key")
+    invite = commands.add_parser("invitation", help="make a one-time link for an organizer, sealed to a public key")
     invite.add_argument("--to", required=True, metavar="KEY", help="raw X25519 public key in base64")
     invite.add_argument("--email", metavar="ADDRESS", help="whom it is for")
     return parser

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 MIN_CONTRAST = 4.5  # WCAG 2.2 AA for text
 LIGHT_PAGE = "#f1efeb"  # the darkest surface of the light scheme that carries accent text: the hardest case
 DARK_PAGE = "#1c1d21"  # the lightest surface of the dark scheme
+# A white button on a white page, or a black one on a black page, is not seen as a button. Light pages ask for less:
+# yellow has little contrast there and is seen very well.
+MIN_FILL_CONTRAST = {LIGHT_PAGE: 1.2, DARK_PAGE: 1.5}
 STEP = 0.005
 
 Rgb = tuple[float, float, float]  # linear light, 0 to 1
@@ -40,7 +43,7 @@ def make_theme(accent: str) -> Theme:
 
 
 def _scheme(accent: str, *, page: str) -> Scheme:
-    fill, on_fill = readable_fill(accent)
+    fill, on_fill = readable_fill(_away_from(page, accent, MIN_FILL_CONTRAST[page]))
     away = -0.05 if on_fill == "#ffffff" else 0.05  # a hover moves away from its text, so contrast only grows
     return Scheme(
         accent=fill,
@@ -65,8 +68,13 @@ def readable_fill(accent: str) -> tuple[str, str]:
 
 def readable_text(accent: str, page: str) -> str:
     """*accent* moved as little as needed to read at 4.5:1 on *page*."""
+    return _away_from(page, accent, MIN_CONTRAST)
+
+
+def _away_from(page: str, accent: str, ratio: float) -> str:
+    """*accent*, darker on a light page or lighter on a dark one, until it has *ratio* to the page."""
     step = -STEP if luminance(page) > 0.18 else STEP
-    return _until(accent, step, lambda colour: contrast(colour, page) >= MIN_CONTRAST)
+    return _until(accent, step, lambda colour: contrast(colour, page) >= ratio)
 
 
 def shifted(colour: str, by: float) -> str:
@@ -78,7 +86,8 @@ def shifted(colour: str, by: float) -> str:
 def _until(colour: str, step: float, is_enough: Callable[[str], bool]) -> str:
     """*colour*, made darker (*step* < 0) or lighter until *is_enough*; black or white at the end of the way."""
     lightness, chroma, hue = to_oklch(colour)
-    while not is_enough(colour) and 0.0 < lightness < 1.0:
+    end = 0.0 if step < 0 else 1.0
+    while not is_enough(colour) and lightness != end:
         lightness = min(1.0, max(0.0, lightness + step))
         colour = from_oklch(lightness, chroma, hue)
     return colour

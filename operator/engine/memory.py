@@ -14,13 +14,14 @@ import inspect
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Literal, TypeVar
 
-from skep.operator.engine.rules import carries, check_config, check_secret, check_service_name, files, task_part
+from skep.operator.engine.memory_service import MemoryService
+from skep.operator.engine.rules import carries, check_config, check_secret, check_service_name, files
 from skep.operator.engine.spec import (
+    CONNECTED,
     Change,
     Config,
     EngineInfo,
@@ -34,16 +35,13 @@ from skep.operator.engine.spec import (
     Service,
     ServiceSpec,
     Task,
-    TaskState,
     pairs,
 )
-from skep.operator.errors import EngineUnavailable, InUse, NameTaken, NotFound, VersionConflict
+from skep.operator.errors import EngineRefused, EngineUnavailable, InUse, NameTaken, NotFound, VersionConflict
 
 T = TypeVar("T")
 Job = Callable[[JobSpec], JobResult | Awaitable[JobResult]]
 Kind = Literal["config", "secret", "network", "service"]
-HISTORY = 5  # tasks remembered a slot, as Swarm does
-CONNECTED = Change("node", "connected", "", "")
 
 
 class VirtualClock:
@@ -76,21 +74,6 @@ class Call:
         return not self.method.startswith(("list_", "inspect_", "resolve_", "info"))
 
 
-@dataclass(slots=True)
-class _Service:
-    id: str
-    version: int
-    spec: ServiceSpec
-    created_at: float
-    previous: ServiceSpec | None = None
-    state: Literal["updating", "paused", "completed", "rollback_completed", "none"] = "none"
-    message: str = ""
-    rollout_at: float | None = None  # when the running rollout began
-    replacing: tuple[int, ...] = ()  # slots still on the old task, in order
-    may_roll_back: bool = True
-    tasks: list[Task] = field(default_factory=list)
-
-
 class MemoryEngine:
     """See the module. *broken* names why a spec's tasks never get healthy, or None; *start_s* is a healthy start."""
 
@@ -114,7 +97,7 @@ class MemoryEngine:
         self.configs: dict[str, Config] = {}  # by ID, as the three below
         self.secrets: dict[str, tuple[Secret, bytes]] = {}
         self.networks: dict[str, tuple[Network, NetworkSpec]] = {}
-        self.services: dict[str, _Service] = {}
+        self.services: dict[str, MemoryService] = {}
         self._index = 10
         self._ids = 0
         self._names: dict[tuple[Kind, str], str] = {}
@@ -122,7 +105,6 @@ class MemoryEngine:
         self._running_jobs: dict[str, asyncio.Task[JobResult]] = {}
         self._streams: set[asyncio.Queue[Change | None]] = set()
         self._logs: dict[str, list[LogLine]] = defaultdict(list)
-        self._log_written = asyncio.Event()
 
     # -- what a test does to the world ---------------------------------------------------------------------------
 
@@ -133,7 +115,7 @@ class MemoryEngine:
     def edit_by_hand(self, ref: str, **changes: object) -> None:
         """What `docker service update` does: `edit_by_hand("web", replicas=0)`."""
         service = self._service(ref)
-        self._replace(service, replace(service.spec, **changes))  # type: ignore[arg-type]  # a test's own words
+        service.replace(replace(service.spec, **changes))  # type: ignore[arg-type]  # a test's own words
 
     def write_log(
         self, ref: str, text: str, *, task: str | None = None, stream: Literal["stdout", "stderr"] = "stdout"
@@ -141,7 +123,6 @@ class MemoryEngine:
         """A line of the service's newest task, or of the one named."""
         service = self._service(ref)
         self._logs[service.id].append(LogLine(task or service.tasks[-1].id, stream, text))
-        self._log_written.set()
 
     def secret_data(self, name: str) -> bytes:
         """What a task would read; the port never tells it."""
@@ -149,7 +130,7 @@ class MemoryEngine:
 
     def service(self, ref: str) -> Service:
         """One service, without a call that a hook would see."""
-        return self._view(self._settled(self._service(ref)))
+        return self._service(ref).settled().view()
 
     def restart(self) -> None:
         """The engine goes away and comes back: streams break, objects stay."""
@@ -172,7 +153,7 @@ class MemoryEngine:
         def do() -> str:
             check_config(name, data)
             self._refuse_taken("config", name)
-            config = Config(self._id(), name, self._tick(), pairs(dict(labels)), data)
+            config = Config(self.new_id(), name, self.tick(), pairs(dict(labels)), data)
             self.configs[config.id] = config
             self._wrote("create_config", "config", "create", config.id, name)
             return config.id
@@ -183,7 +164,7 @@ class MemoryEngine:
         def do() -> None:
             config = self._config(config_id)
             self._refuse_stale("config", config.name, config.version, version)
-            self.configs[config.id] = replace(config, version=self._tick(), labels=pairs(dict(labels)))
+            self.configs[config.id] = replace(config, version=self.tick(), labels=pairs(dict(labels)))
             self._wrote("label_config", "config", "update", config.id, config.name)
 
         await self._call("label_config", (config_id, version, dict(labels)), do)
@@ -211,7 +192,7 @@ class MemoryEngine:
         def do() -> str:
             check_secret(name, data)
             self._refuse_taken("secret", name)
-            secret = Secret(self._id(), name, self._tick(), pairs(dict(labels)))
+            secret = Secret(self.new_id(), name, self.tick(), pairs(dict(labels)))
             self.secrets[secret.id] = (secret, data)
             self._wrote("create_secret", "secret", "create", secret.id, name)
             return secret.id
@@ -222,7 +203,7 @@ class MemoryEngine:
         def do() -> None:
             secret, data = self._secret(secret_id)
             self._refuse_stale("secret", secret.name, secret.version, version)
-            self.secrets[secret.id] = (replace(secret, version=self._tick(), labels=pairs(dict(labels))), data)
+            self.secrets[secret.id] = (replace(secret, version=self.tick(), labels=pairs(dict(labels))), data)
             self._wrote("label_secret", "secret", "update", secret.id, secret.name)
 
         await self._call("label_secret", (secret_id, version, dict(labels)), do)
@@ -247,8 +228,8 @@ class MemoryEngine:
         def do() -> str:
             self._refuse_taken("network", spec.name)
             subnets = (spec.subnet or f"10.0.{len(self.networks)}.0/24",)
-            network = Network(self._id(), spec.name, spec.labels, subnets)
-            self._tick()
+            network = Network(self.new_id(), spec.name, spec.labels, subnets)
+            self.tick()
             self.networks[network.id] = (network, spec)
             self._wrote("create_network", "network", "create", network.id, spec.name)
             return network.id
@@ -259,7 +240,7 @@ class MemoryEngine:
         def do() -> None:
             network, _ = self._find("network", network_id, self.networks)
             self._refuse_used("network", network.name, lambda spec: network.name in spec.networks)
-            self._tick()
+            self.tick()
             del self.networks[network.id]
             self._wrote("remove_network", "network", "remove", network.id, network.name)
 
@@ -269,8 +250,8 @@ class MemoryEngine:
 
     async def list_services(self, *, label: str) -> tuple[Service, ...]:
         def do() -> tuple[Service, ...]:
-            found = [self._settled(service) for service in self.services.values()]
-            views = (self._view(service) for service in found if carries(service.spec.labels, label))
+            found = [service.settled() for service in self.services.values()]
+            views = (service.view() for service in found if carries(service.spec.labels, label))
             return tuple(sorted(views, key=lambda service: service.spec.name))
 
         return await self._call("list_services", (label,), do)
@@ -283,9 +264,8 @@ class MemoryEngine:
             check_service_name(spec.name)
             self._refuse_dangling(spec)
             self._refuse_taken("service", spec.name)
-            service = _Service(self._id(), self._tick(), spec, self.now())
+            service = MemoryService(self, self.new_id(), spec)
             self.services[service.id] = service
-            self._scale(service)
             self._wrote("create_service", "service", "create", service.id, spec.name)
             return service.id
 
@@ -293,10 +273,12 @@ class MemoryEngine:
 
     async def update_service(self, service_id: str, version: int, spec: ServiceSpec) -> None:
         def do() -> None:
-            service = self._settled(self._service(service_id))
+            service = self._service(service_id).settled()
+            if spec.name != service.spec.name:
+                raise EngineRefused(f"service {service.spec.name} cannot become {spec.name}: no engine renames")
             self._refuse_stale("service", spec.name, service.version, version)
             self._refuse_dangling(spec)
-            self._replace(service, spec)
+            service.replace(spec)
             self._wrote("update_service", "service", "update", service.id, spec.name)
 
         await self._call("update_service", (service_id, version, spec), do)
@@ -304,7 +286,7 @@ class MemoryEngine:
     async def remove_service(self, service_id: str) -> None:
         def do() -> None:
             service = self._service(service_id)
-            self._tick()
+            self.tick()
             del self.services[service.id]
             self._wrote("remove_service", "service", "remove", service.id, service.spec.name)
 
@@ -312,7 +294,7 @@ class MemoryEngine:
 
     async def list_tasks(self, *, service: str) -> tuple[Task, ...]:
         def do() -> tuple[Task, ...]:
-            found = self._settled(self._service(service))
+            found = self._service(service).settled()
             by_age = {task.id: age for age, task in enumerate(found.tasks)}
             return tuple(sorted(found.tasks, key=lambda task: (task.slot, -by_age[task.id])))
 
@@ -330,7 +312,7 @@ class MemoryEngine:
                 return running
             self._refuse_dangling(spec)
             self._refuse_taken("service", spec.name)
-            self._tick()
+            self.tick()
             self.jobs_run.append(spec)
             self._wrote("run_job", "service", "create", spec.name, spec.name)
             # A job outlives the caller that is cancelled, as on a real engine: the next call of its name finds it.
@@ -369,11 +351,11 @@ class MemoryEngine:
         for line in reversed(past):
             yield line
         while follow and found.id in self.services:
-            while seen < len(lines):
+            for line in lines[seen:]:
                 seen += 1
-                yield lines[seen - 1]
-            self._log_written.clear()
-            await self._log_written.wait()
+                yield line
+            found.settled()  # nobody else may be looking, and a task says its first words when it starts
+            await asyncio.sleep(0.01)
 
     async def changes(self) -> AsyncIterator[Change]:
         stream: asyncio.Queue[Change | None] = asyncio.Queue()
@@ -394,137 +376,6 @@ class MemoryEngine:
             job.cancel()
         await asyncio.gather(*self._running_jobs.values(), return_exceptions=True)
 
-    # -- how it moves --------------------------------------------------------------------------------------------
-
-    def _replace(self, service: _Service, spec: ServiceSpec) -> None:
-        old = service.spec
-        service.version = self._tick()
-        service.previous, service.spec = old, spec
-        service.state, service.message = "none", ""
-        if task_part(old) != task_part(spec):
-            now = self.now()
-            service.state, service.rollout_at, service.may_roll_back = "updating", now, True
-            service.replacing = tuple(range(1, min(old.replicas, spec.replicas) + 1))
-        else:
-            service.may_roll_back = False  # Swarm: an update without a change of tasks disables a running rollback
-        self._scale(service)
-
-    def _settled(self, service: _Service) -> _Service:
-        """Let the rollout go as far as the clock allows: slot by slot, each taking *start_s*."""
-        if service.rollout_at is None:
-            self._start_tasks(service)
-            return service
-        step = max(1, service.spec.update.parallelism)
-        why_broken = self._why_broken(service.spec)
-        while service.replacing:
-            batch, began = service.replacing[:step], service.rollout_at
-            for slot in batch:
-                self._begin(service, slot, began)
-            if self.now() < began + self.start_s:
-                return service
-            if why_broken:
-                self._fail(service, batch, why_broken)
-                return service
-            for slot in batch:
-                self._finish(service, slot, began + self.start_s)
-            service.replacing = service.replacing[step:]
-            service.rollout_at = began + self.start_s + service.spec.update.delay_s
-        service.rollout_at = None
-        if service.state == "updating":
-            service.state, service.message = "completed", "update completed"
-            service.version = self._tick()
-            self._tell("service", "update", service.id, service.spec.name)
-        self._start_tasks(service)
-        return service
-
-    def _begin(self, service: _Service, slot: int, at: float) -> None:
-        current = [task for task in service.tasks if task.slot == slot and task.wanted == "running"]
-        if any(task.state == "starting" and _at(task.since) >= at for task in current):
-            return
-        if service.spec.update.order == "stop-first":
-            self._shut_down(service, slot, at)
-        self._add_task(service, slot, "starting", at)
-
-    def _finish(self, service: _Service, slot: int, at: float) -> None:
-        newest = [task for task in service.tasks if task.slot == slot][-1]
-        self._shut_down(service, slot, at, but=newest.id)
-        self._change_task(service, newest.id, state="running", since=_moment(at))
-        self.on_start(service.id, newest.id)
-
-    def _fail(self, service: _Service, batch: tuple[int, ...], why: str) -> None:
-        for slot in batch:
-            newest = [task for task in service.tasks if task.slot == slot][-1]
-            self._change_task(service, newest.id, state="failed", wanted="shutdown", error=why, exit_code=1)
-        service.rollout_at, service.replacing = None, ()
-        if not service.may_roll_back:
-            for slot in batch:
-                self._shut_down(service, slot, self.now())
-            return
-        if service.spec.update.failure_action == "rollback" and service.previous is not None:
-            service.spec, service.previous = service.previous, None
-            service.state, service.message = "rollback_completed", "rollback completed"
-        elif service.spec.update.failure_action == "pause":
-            service.state, service.message = "paused", f"update paused due to failure or early termination: {why}"
-        service.version = self._tick()
-        self._tell("service", "update", service.id, service.spec.name)
-        self._scale(service)
-
-    def _scale(self, service: _Service) -> None:
-        """Tasks for new slots, none for slots that went."""
-        for slot in {task.slot for task in service.tasks if task.slot > service.spec.replicas}:
-            self._shut_down(service, slot, self.now())
-        wanted = {task.slot for task in service.tasks if task.wanted == "running"}
-        for slot in range(1, service.spec.replicas + 1):
-            if slot not in wanted:
-                self._add_task(service, slot, "starting", self.now())
-
-    def _start_tasks(self, service: _Service) -> None:
-        why_broken = self._why_broken(service.spec)
-        for task in tuple(service.tasks):
-            if task.state == "starting" and self.now() >= _at(task.since) + self.start_s:
-                if why_broken:
-                    self._change_task(
-                        service, task.id, state="failed", wanted="shutdown", error=why_broken, exit_code=1
-                    )
-                else:
-                    since = _moment(_at(task.since) + self.start_s)
-                    self._change_task(service, task.id, state="running", since=since)
-                    self.on_start(service.id, task.id)
-
-    def _add_task(self, service: _Service, slot: int, state: TaskState, at: float) -> None:
-        task = Task(
-            self._id(), service.id, slot, "node-1", state, "running", image=service.spec.image, since=_moment(at)
-        )
-        finished = [old.id for old in service.tasks if old.slot == slot and old.wanted != "running"]
-        forgotten = set(finished[: max(0, len(finished) - HISTORY + 1)])
-        service.tasks = [*(old for old in service.tasks if old.id not in forgotten), task]
-
-    def _shut_down(self, service: _Service, slot: int, at: float, *, but: str | None = None) -> None:
-        for task in tuple(service.tasks):
-            if task.slot == slot and task.wanted == "running" and task.id != but:
-                self._change_task(service, task.id, state="shutdown", wanted="shutdown", since=_moment(at))
-
-    def _change_task(self, service: _Service, task_id: str, **changes: object) -> None:
-        service.tasks = [
-            replace(task, **changes) if task.id == task_id else task  # type: ignore[arg-type]  # own call sites only
-            for task in service.tasks
-        ]
-
-    def _why_broken(self, spec: ServiceSpec) -> str | None:
-        return "task: non-zero exit (1)" if spec.image in self.broken_images else self.broken(spec)
-
-    def _view(self, service: _Service) -> Service:
-        return Service(
-            service.id,
-            service.version,
-            service.spec,
-            service.previous,
-            service.state,
-            service.message,
-            running=sum(task.state == "running" for task in service.tasks),
-            created_at=_moment(service.created_at),
-        )
-
     # -- the small parts -----------------------------------------------------------------------------------------
 
     async def _call(self, method: str, args: tuple[object, ...], do: Callable[[], T]) -> T:
@@ -542,13 +393,23 @@ class MemoryEngine:
             if inspect.isawaitable(answer):
                 await answer
 
-    def _tick(self) -> int:
+    def tick(self) -> int:
         self._index += 1
         return self._index
 
-    def _id(self) -> str:
+    def new_id(self) -> str:
         self._ids += 1
         return f"m{self._ids:024d}"
+
+    def why_broken(self, spec: ServiceSpec) -> str | None:
+        return "task: non-zero exit (1)" if spec.image in self.broken_images else self.broken(spec)
+
+    def moved(self, service: MemoryService) -> None:
+        """A service changed by itself: told as Swarm tells it."""
+        self._tell("service", "update", service.id, service.spec.name)
+
+    def started(self, service: MemoryService, task: str) -> None:
+        self.on_start(service.id, task)
 
     def _wrote(self, method: str, kind: Kind, action: str, object_id: str, name: str) -> None:
         self.writes.append((method, name))
@@ -570,7 +431,7 @@ class MemoryEngine:
     def _secret(self, ref: str) -> tuple[Secret, bytes]:
         return self._find("secret", ref, self.secrets)
 
-    def _service(self, ref: str) -> _Service:
+    def _service(self, ref: str) -> MemoryService:
         return self._find("service", ref, self.services)
 
     def _refuse_taken(self, kind: Kind, name: str) -> None:
@@ -582,7 +443,7 @@ class MemoryEngine:
             raise VersionConflict(f"{kind} {name} is at {current}, not {given}")
 
     def _refuse_used(self, kind: str, name: str, uses: Callable[[ServiceSpec], bool]) -> None:
-        users = [service.spec.name for service in self.services.values() if uses(self._settled(service).spec)]
+        users = [service.spec.name for service in self.services.values() if uses(service.settled().spec)]
         if users:
             raise InUse(f"{kind} {name} is in use by {', '.join(sorted(users))}")
 
@@ -602,11 +463,3 @@ class MemoryEngine:
         if found is None:
             raise NotFound(f"{kind} {ref} is not there")
         return found
-
-
-def _moment(at: float) -> datetime:
-    return datetime.fromtimestamp(at, UTC)
-
-
-def _at(moment: datetime | None) -> float:
-    return moment.timestamp() if moment else 0.0

@@ -111,7 +111,7 @@ class Engine(Configs, Secrets, Networks, Services, Protocol):
     def changes(self) -> AsyncIterator[Change]:
         """Hints, from now on. Ends or raises EngineUnavailable when the stream breaks; it does not reconnect.
 
-        The first is always `Change("node", "connected", "", "")`: what a list shows from then on, no hint was lost for.
+        The first is always CONNECTED: list then, and what changes afterwards is hinted.
         """
         ...
 

@@ -18,6 +18,7 @@ _ROUTE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+_NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}")
 _SERVICE_NAME = re.compile(r"[a-zA-Z0-9](?:[-_]*[a-zA-Z0-9]+)*")
 
 
@@ -55,6 +56,8 @@ def check_route(route: Route) -> None:
             raise EngineRefused(f"host {host!r} of route {route.name} is not a lower-case DNS name")
     if not 1 <= route.port <= 65535:
         raise EngineRefused(f"port {route.port} of route {route.name} is not 1 to 65535")
+    if route.network is not None and not _NETWORK.fullmatch(route.network):
+        raise EngineRefused(f"network {route.network!r} of route {route.name} is not a network's name")
     for header, value in route.headers:
         if not _HEADER.fullmatch(header) or not _VALUE.fullmatch(value):
             raise EngineRefused(f"header {header!r} of route {route.name} has a name or value that HTTP does not allow")

@@ -69,7 +69,9 @@ class Route:
     """How the edge finds a service: these hosts, on this port of every healthy task.
 
     *name* is unique over the platform and comes from a tenant's name only. The edge sets *headers* on each request,
-    replacing what the client sent under the same names. *tls* serves the route on the TLS entry point.
+    replacing what the client sent under the same names. *tls* serves the route on the TLS entry point. *network* is
+    the one that the edge shares with the service; without it a proxy may try the address of another one, which leads
+    out of the swarm.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Route:
     port: int
     headers: Pairs = ()
     tls: bool = False
+    network: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +233,9 @@ class Change:
     action: str
     id: str
     name: str
+
+
+CONNECTED = Change("node", "connected", "", "")  # the first of every stream of changes
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ def route(record: Record) -> Route:
         port=PORT,
         headers=pairs({"X-Skep-Tenant": record.uid}),
         tls=record.spec.secure,
+        network=record.edge_network,
     )
 
 

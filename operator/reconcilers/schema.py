@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from skep.operator import names
 from skep.operator.engine.spec import Image, JobSpec, Mount, pairs
-from skep.operator.errors import TerminalError
+from skep.operator.errors import TerminalError, TransientError
 from skep.operator.loop.registry import DONE, Result
 from skep.operator.reconcilers import app, secret
 from skep.operator.reconcilers.database.template import key_of
@@ -55,6 +55,12 @@ async def reconcile(subject: Subject) -> Result:
     if record.schema_failed == failure_key(record, image):
         raise TerminalError(f"the migration of {image.ref} failed", reason="SchemaFailed", remedy=remedy)
     result = await ports.world.engine.run_job(job)
+    if result.exit_code is None:  # it never ran, so nothing says that the migration is wrong
+        raise TransientError(
+            f"the migration of {image.ref} could not start: {result.error.strip()[-300:] or 'no reason given'}",
+            reason="JobNotStarted",
+            retry_after_s=5.0,
+        )
     if not result.ok:
         await subject.save(replace(subject.known, schema_failed=failure_key(record, image)))
         said = result.error or result.output or "the job said nothing"

@@ -56,8 +56,8 @@ async def swarm(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     engine = SwarmEngine(rig.url)
 
     async def restart() -> None:
-        """The manager that we talk to goes down and comes back; the two others keep the quorum."""
-        await asyncio.to_thread(rig.stop_node, 0)
+        """The manager that we talk to loses power and comes back; the two others keep the quorum."""
+        await asyncio.to_thread(rig.kill_node, 0)
         await asyncio.to_thread(rig.start_node, 0)
 
     yield Subject(engine, image, restart)

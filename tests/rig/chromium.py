@@ -156,15 +156,14 @@ class Page:
         return pixels
 
     async def screenshot(self, path: Path) -> None:
-        """The whole page, not only what fits the window."""
+        """The whole page, not only what fits the window, as PNG."""
         height = await self.evaluate("document.documentElement.scrollHeight")
         image = await self.call(
             "Page.captureScreenshot",
             captureBeyondViewport=True,
             clip={"x": 0, "y": 0, "width": self._width, "height": height, "scale": 1},
         )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(image["data"]))
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(image["data"]))
 
 
 @asynccontextmanager

@@ -6,35 +6,25 @@ live under `skep.invalid`, a name that resolves nowhere, so no engine ever asks 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import docker
 from docker.errors import APIError, ImageNotFound
+from docker.utils.build import exclude_paths
 
 ROOT = Path(__file__).parents[2]
 IMAGES = Path(__file__).parent / "images"
 DEBIAN = "debian:trixie-slim"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 TRAEFIK = "3.7.15"
-# What the product's Dockerfile copies. Kept in step by the image's smoke test: a forgotten one fails the import.
-APP_INPUTS = (
-    "Dockerfile",
-    ".dockerignore",
-    "pyproject.toml",
-    "LICENSE",
-    "README.md",
-    "operator",
-    "webapp",
-    "crds",
-    "src",
-)
-
 Files = Mapping[str, Path]
 
 
@@ -84,13 +74,9 @@ def probe(client: docker.DockerClient) -> str:
 
 def app(client: docker.DockerClient, **labels: str) -> str:
     """The product's own image, from this working tree. *labels* make a second image of equal content, for updates."""
-    files: dict[str, Path] = {}
-    for name in APP_INPUTS:
-        path = ROOT / name
-        if path.is_dir():
-            files |= {f"{name}/{inner}": file for inner, file in _folder(path).items()}
-        elif path.exists():
-            files[name] = path
+    patterns = [line.strip() for line in (ROOT / ".dockerignore").read_text().splitlines()]
+    wanted = exclude_paths(str(ROOT), [line for line in patterns if line and not line.startswith("#")])
+    files = {name: ROOT / name for name in wanted if (ROOT / name).is_symlink() or (ROOT / name).is_file()}
     return build(client, "app", files, {"BASE": base(client)}, labels)
 
 
@@ -115,7 +101,17 @@ def build(
             rm=True,
             forcerm=True,
         )
+        _forget_old(client, name)
     return tag
+
+
+def _forget_old(client: docker.DockerClient, name: str) -> None:
+    """Remove builds of *name* of other days; one that is in use, here or in another session, stays."""
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    for image in client.images.list(name=f"skep.invalid/{name}"):
+        if image.attrs["Created"] < yesterday:
+            with contextlib.suppress(APIError):
+                client.images.remove(str(image.id))
 
 
 def _there(client: docker.DockerClient, tag: str) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import subprocess
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,16 +22,15 @@ class NoEngine(Exception):
 
 
 def _answering() -> docker.DockerClient | None:
-    try:
+    with contextlib.suppress(DockerException, OSError):
         client = docker.from_env()
-    except DockerException:
-        return None
-    try:
         client.ping()
-    except (DockerException, OSError):
-        client.close()
-        return None
-    return client
+        return client
+    with warnings.catch_warnings():
+        # The SDK leaves the socket of a failed connection to the garbage collector, which warns.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    return None
 
 
 @contextlib.contextmanager

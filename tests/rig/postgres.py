@@ -76,9 +76,16 @@ class Postgres:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """At once, like a crash; the data stays, so that `start` brings it back."""
+        """Ends all sessions; the data stays, so that `start` brings it back."""
+        self._end(signal.SIGINT)
+
+    def crash(self) -> None:
+        """At once. Durability is off, so the last commits may be lost."""
+        self._end(signal.SIGQUIT)
+
+    def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
-            self._process.send_signal(signal.SIGQUIT)
+            self._process.send_signal(number)
             self._process.wait(timeout=20)
             self._process = None
 
@@ -130,7 +137,7 @@ def running_postgres() -> Iterator[Postgres]:
         try:
             yield server
         finally:
-            server.stop()
+            server.crash()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

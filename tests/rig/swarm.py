@@ -145,10 +145,13 @@ def running_swarm(outer: docker.DockerClient, image: str, *, nodes: int = 3) -> 
     """A swarm of *nodes* managers that is gone after the block."""
     with _place() as place:
         _clear(outer, place)
+        _drop_volumes(outer, place, but=_version(image))
         network = _network(outer, place)
         try:
             containers = [_start(outer, image, network, place, index) for index in range(nodes)]
-            yield TestSwarm(outer, [_connect(place, index, container) for index, container in enumerate(containers)])
+            yield TestSwarm(
+                outer, [_connect(outer, place, index, container) for index, container in enumerate(containers)]
+            )
         finally:
             _clear(outer, place)
 
@@ -184,6 +187,17 @@ def _clear(outer: docker.DockerClient, place: int) -> None:
         network.remove()
 
 
+def _drop_volumes(outer: docker.DockerClient, place: int, *, but: str) -> None:
+    """Images loaded into nodes of another make are of no use."""
+    for volume in outer.volumes.list(filters={"name": f"skep-rig-{place}-node"}):
+        if not str(volume.name).endswith(but):
+            volume.remove()
+
+
+def _version(image: str) -> str:
+    return image.rpartition(":")[2]
+
+
 def _network(outer: docker.DockerClient, place: int) -> Network:
     pool = IPAMPool(subnet=f"198.18.{200 + place}.0/24", gateway=f"198.18.{200 + place}.1")
     return outer.networks.create(
@@ -195,7 +209,7 @@ def _start(outer: docker.DockerClient, image: str, network: Network, place: int,
     """A node's container. All capabilities but one: a kernel may withhold CAP_SYS_RESOURCE, and then --privileged fails."""
     address = outer.api.create_endpoint_config(ipv4_address=_address(place, index))
     name = str(network.name)
-    volume = f"skep-rig-{place}-node{index}-{image.rpartition(':')[2]}"
+    volume = f"skep-rig-{place}-node{index}-{_version(image)}"
     node = (
         DockerContainer(image)
         .with_name(f"skep-rig-{place}-node{index}")
@@ -210,6 +224,8 @@ def _start(outer: docker.DockerClient, image: str, network: Network, place: int,
             security_opt=["seccomp=unconfined", "apparmor=unconfined"],
             device_cgroup_rules=["a *:* rwm"],
             cgroupns="host",
+            # An engine first tries to pull what has no digest; a name server that is slow to say no costs 5 s.
+            extra_hosts={"skep.invalid": "127.0.0.1"},
             labels={LABEL: str(place)},
         )
     )
@@ -217,10 +233,14 @@ def _start(outer: docker.DockerClient, image: str, network: Network, place: int,
     return node.get_wrapped_container()
 
 
-def _connect(place: int, index: int, container: Container) -> Node:
+def _connect(outer: docker.DockerClient, place: int, index: int, container: Container) -> Node:
     address = _address(place, index)
     client = docker.DockerClient(base_url=f"tcp://{address}:2375", version="1.41", timeout=30)
     until(lambda: bool(client.ping()), 60, f"the engine of node{index} answers")
+    for image in client.images.list():
+        # What this machine has forgotten, the node's volume need not keep.
+        if not any(_has_image(outer, tag) for tag in image.tags):
+            client.images.remove(str(image.id), force=True)
     return Node(f"node{index}", address, container, client)
 
 

@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,6 +115,10 @@ class Web:
                             return
                 except aiohttp.ClientConnectionError:
                     await asyncio.sleep(0.02)
+
+    def proc(self, name: str) -> str:
+        """What the kernel says of the process: `/proc/<pid>/<name>`."""
+        return Path(f"/proc/{self.process.pid}/{name}").read_text()
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)

@@ -34,12 +34,22 @@ class Limits:
 
 @dataclass(slots=True)
 class Visit:
-    """One request: who asks and in which language they read. *member* is set where a page asked who is signed in."""
+    """One request: who asks and in which language they read.
+
+    *asked_language* is False if the browser asks for none of ours: then an event's page speaks the event's own.
+    *member* is set where a page asked who is signed in.
+    """
 
     id: str
     client: Client
     t: Translator
+    asked_language: bool
     member: SignedIn | None = None
+
+    def prefer(self, language: str) -> None:
+        """Speak *language*, unless the reader asked for another."""
+        if not self.asked_language:
+            self.t = Translator(language)
 
     @property
     def csrf(self) -> str:

@@ -30,8 +30,13 @@ async def visit(request: web.Request, handler: Handler) -> web.StreamResponse:
     client = await request.app[PROXIES].client(
         request.remote or "", request.headers, scheme="https" if settings.secure else "http"
     )
-    language = negotiate(request.headers.get("Accept-Language", "")) or settings.language
-    request[VISIT] = Visit(id=secrets.token_hex(8), client=client, t=Translator(language))
+    language = negotiate(request.headers.get("Accept-Language", ""))
+    request[VISIT] = Visit(
+        id=secrets.token_hex(8),
+        client=client,
+        t=Translator(language or settings.language),
+        asked_language=language is not None,
+    )
     try:
         return await handler(request)
     except web.HTTPException as error:

@@ -48,6 +48,11 @@ class Pages:
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
 
+def redirect(path: str) -> web.Response:
+    """To another page of ours, by GET. *path* is made by us or went through `safe_path`."""
+    return web.Response(status=303, headers={"Location": path, "Cache-Control": PRIVATE})
+
+
 def paragraphs(text: str) -> list[list[str]]:
     """Lines grouped into paragraphs: a blank line starts a new one."""
     groups: list[list[str]] = [[]]

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from skep.webapp.http.forms import read_form
 from skep.webapp.http.keys import DATABASE, SETTINGS, VISIT
+from skep.webapp.http.pages import redirect
 from skep.webapp.http.security import CSRF_FIELD, is_csrf_token
 from skep.webapp.store import members
 from skep.webapp.store.members import SignedIn
@@ -66,7 +67,7 @@ def for_members(handler: MemberHandler) -> Handler:
         member = await signed_in(request)
         if member is None:
             back = f"?{urlencode({'next': request.path})}" if request.method in ("GET", "HEAD") else ""
-            raise web.HTTPSeeOther(SIGN_IN + back)
+            return redirect(SIGN_IN + back)
         if request.method == "POST":
             form = await read_form(request, request[VISIT].t)  # aiohttp keeps what it read: the handler reads it again
             if not is_csrf_token(form.values.get(CSRF_FIELD, ""), member.token):

@@ -15,7 +15,6 @@ MESSAGES: dict[str, str] = {
     "list.description": "What is coming up at {tenant}.",
     "list.empty.title": "Nothing announced yet",
     "list.empty.text": "The next events will appear here. Come back soon.",
-    "list.empty.organizer": "Organizing? Sign in to announce the first event.",
     "list.newer": "Earlier",
     "list.older": "Later",
     "list.pages": "More events",
@@ -35,7 +34,6 @@ MESSAGES: dict[str, str] = {
     "event.over": "This event is over",
     "event.over.text": "Thank you to everybody who came. The next events are on the front page.",
     "event.draft": "This is a draft. Only organizers can see it.",
-    "event.edit": "Edit",
     "event.manage": "Manage this event",
     "event.name": "Your name",
     "event.email": "Your e-mail address",
@@ -108,7 +106,6 @@ MESSAGES: dict[str, str] = {
     "manage.unpublish.some.one": "Taking it offline hides the page. The person registered keeps their place and link.",
     "manage.unpublish.some.other": "Taking it offline hides the page. The {count} people registered keep their "
     "places and links.",
-    "manage.address": "Public address",
     "manage.attendees": "Attendees",
     "manage.attendees.empty": "Nobody has registered yet.",
     "manage.attendees.draft": "Publish the event so that people can register.",

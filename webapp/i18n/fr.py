@@ -28,7 +28,6 @@ _WRITTEN: dict[str, str] = {
     "list.description": "Les prochains rendez-vous de {tenant}.",
     "list.empty.title": "Rien d’annoncé pour l’instant",
     "list.empty.text": "Les prochains événements paraîtront ici. À bientôt !",
-    "list.empty.organizer": "Vous organisez ? Connectez-vous pour annoncer le premier événement.",
     "list.newer": "Plus tôt",
     "list.older": "Plus tard",
     "list.pages": "Suite des événements",
@@ -48,7 +47,6 @@ _WRITTEN: dict[str, str] = {
     "event.over": "Cet événement est terminé",
     "event.over.text": "Merci à toutes les personnes venues. Les prochains rendez-vous sont en page d’accueil.",
     "event.draft": "Ceci est un brouillon, visible des organisateurs seulement.",
-    "event.edit": "Modifier",
     "event.manage": "Gérer cet événement",
     "event.name": "Votre nom",
     "event.email": "Votre adresse e-mail",
@@ -125,7 +123,6 @@ _WRITTEN: dict[str, str] = {
     "lien.",
     "manage.unpublish.some.other": "La mettre hors ligne la rend invisible. Les {count} personnes inscrites gardent "
     "leur place et leur lien.",
-    "manage.address": "Adresse publique",
     "manage.attendees": "Participants",
     "manage.attendees.empty": "Personne n’est encore inscrit.",
     "manage.attendees.draft": "Publiez l’événement pour ouvrir les inscriptions.",

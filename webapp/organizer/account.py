@@ -10,6 +10,7 @@ from aiohttp import web
 from skep.webapp.addresses import normal_email
 from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import DATABASE, LIMITS, PAGES, PASSWORDS, VISIT
+from skep.webapp.http.pages import redirect
 from skep.webapp.http.security import safe_path
 from skep.webapp.http.sessions import HOME, SIGN_IN, clear_cookie, for_members, set_cookie, signed_in
 from skep.webapp.passwords import MAX_LENGTH, MIN_LENGTH
@@ -25,7 +26,7 @@ routes = web.RouteTableDef()
 @routes.get(SIGN_IN)
 async def sign_in_page(request: web.Request) -> web.StreamResponse:
     if await signed_in(request):
-        raise web.HTTPSeeOther(HOME)
+        return redirect(HOME)
     return _sign_in(request, Form(request[VISIT].t))
 
 
@@ -61,7 +62,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
 async def sign_out(request: web.Request, member: SignedIn) -> web.StreamResponse:
     async with request.app[DATABASE].connection() as connection:
         await members.end_session(connection, member.session_id)
-    response = web.HTTPSeeOther(f"{SIGN_IN}?notice=signed-out")
+    response = redirect(f"{SIGN_IN}?notice=signed-out")
     clear_cookie(request, response)
     return response
 
@@ -133,7 +134,7 @@ async def _start(request: web.Request, member_id: UUID, to: str) -> web.StreamRe
             await members.end_session(connection, old.session_id)
         token = await members.start_session(connection, member_id)
     log.info("signed in", extra={"request": request[VISIT].id, "member_id": str(member_id)})
-    response = web.HTTPSeeOther(to)
+    response = redirect(to)
     set_cookie(request, response, token)
     return response
 

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
+from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import HOME, for_members
 from skep.webapp.organizer import event_form
 from skep.webapp.organizer.manage import EVENT_PATH, managed_event
@@ -44,7 +45,7 @@ async def create_event(request: web.Request, member: SignedIn) -> web.StreamResp
         else:
             raise RuntimeError("four random addresses were taken")
     log.info("event created", extra={"event_id": str(event_id), "member_id": str(member.member_id)})
-    raise web.HTTPSeeOther(f"{HOME}/events/{event_id}?notice=created")
+    return redirect(f"{HOME}/events/{event_id}?notice=created")
 
 
 @routes.get(EVENT_PATH + "/edit")
@@ -79,7 +80,7 @@ async def save_event(request: web.Request, member: SignedIn) -> web.StreamRespon
         form.values["version"] = str(event.version)  # saving again is a choice made with both in sight
         return _page(request, form, event=event, status=409, stale=True)
     log.info("event saved", extra={"event_id": str(event.id), "member_id": str(member.member_id)})
-    raise web.HTTPSeeOther(f"{HOME}/events/{event.id}?notice=saved")
+    return redirect(f"{HOME}/events/{event.id}?notice=saved")
 
 
 def _page(

@@ -75,7 +75,8 @@ def values(event: Event) -> dict[str, str]:
 def slugs(title: str) -> list[str]:
     """Public addresses to try for a title, the plain one first."""
     letters = unicodedata.normalize("NFKD", title.lower().replace("œ", "oe").replace("æ", "ae").replace("ß", "ss"))
-    plain = re.sub(r"[^a-z0-9]+", "-", letters.encode("ascii", "ignore").decode()).strip("-")
+    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    plain = re.sub(r"[^a-z0-9]+", "-", bare).strip("-")
     plain = plain[:SLUG_LENGTH].rstrip("-") or "event"
     return [plain, *(f"{plain}-{''.join(secrets.choice(_LETTERS) for _ in range(5))}" for _ in range(4))]
 
@@ -83,7 +84,7 @@ def slugs(title: str) -> list[str]:
 @cache
 def timezones() -> tuple[str, ...]:
     """What the form offers: places, not the many old names for them."""
-    return tuple(sorted(name for name in available_timezones() if name.startswith(_AREAS))) + ("UTC",)
+    return (*sorted(name for name in available_timezones() if name.startswith(_AREAS)), "UTC")
 
 
 def _zone(form: Form) -> tzinfo | None:

@@ -9,6 +9,7 @@ from uuid import UUID
 from aiohttp import web
 
 from skep.webapp.http.keys import DATABASE, PAGES, VISIT
+from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import HOME, for_members
 from skep.webapp.store import events, registrations
 from skep.webapp.store.events import Event
@@ -86,4 +87,4 @@ async def _set_published(request: web.Request, member: SignedIn, *, published: b
         await events.set_published(connection, event.id, published=published)
     done = "published" if published else "unpublished"
     log.info(f"event {done}", extra={"event_id": str(event.id), "member_id": str(member.member_id)})
-    raise web.HTTPSeeOther(f"{HOME}/events/{event.id}?notice={done}")
+    return redirect(f"{HOME}/events/{event.id}?notice={done}")

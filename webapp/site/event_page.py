@@ -10,6 +10,7 @@ from aiohttp import web
 from skep.webapp.errors import Busy
 from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import DATABASE, LIMITS, PAGES, VISIT
+from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import signed_in
 from skep.webapp.store import events, registrations
 from skep.webapp.store.events import Event
@@ -24,7 +25,8 @@ routes = web.RouteTableDef()
 
 @routes.get("/events/{slug:[a-z0-9-]{1,80}}")
 async def event_page(request: web.Request) -> web.Response:
-    return _page(request, await _visible_event(request), Form(request[VISIT].t))
+    event = await _visible_event(request)
+    return _page(request, event, Form(request[VISIT].t))
 
 
 @routes.post("/events/{slug:[a-z0-9-]{1,80}}")
@@ -45,7 +47,7 @@ async def register(request: web.Request) -> web.StreamResponse:
     if token is None:  # full, over or offline since the page was made: show how it is now
         return _page(request, await _visible_event(request), form, status=409)
     log.info("registered", extra={"request": visit.id, "event_id": str(event.id)})
-    raise web.HTTPSeeOther(f"/registrations/{token}")
+    return redirect(f"/registrations/{token}")
 
 
 @routes.get("/registrations/{token:[A-Za-z0-9_-]{43}}")
@@ -55,6 +57,7 @@ async def confirmation(request: web.Request) -> web.Response:
         event = None if registration is None else await events.by_id(connection, registration.event_id)
     if registration is None or event is None:
         raise web.HTTPNotFound
+    request[VISIT].prefer(event.language)
     return request.app[PAGES].render(
         request, "site/confirmation.html", caching="no-store", registration=registration, event=event
     )
@@ -67,6 +70,7 @@ async def _visible_event(request: web.Request) -> Event:
     member = await signed_in(request)
     if event is None or not (event.is_published or member):
         raise web.HTTPNotFound
+    request[VISIT].prefer(event.language)
     return event
 
 

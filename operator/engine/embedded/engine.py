@@ -19,6 +19,7 @@ from skep.operator.engine.embedded.store import Kind, Store, StoredNetwork, Stor
 from skep.operator.engine.embedded.workshop import APP, Program, Workshop, digest_of_app, repository
 from skep.operator.engine.rules import carries, check_config, check_secret, check_service_name, files
 from skep.operator.engine.spec import (
+    CONNECTED,
     Change,
     Config,
     EngineInfo,
@@ -35,8 +36,6 @@ from skep.operator.engine.spec import (
     pairs,
 )
 from skep.operator.errors import EngineRefused, EngineUnavailable, InUse, NameTaken, NotFound, VersionConflict
-
-CONNECTED = Change("node", "connected", "", "")
 
 
 class EmbeddedEngine:

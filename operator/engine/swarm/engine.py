@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from skep.operator.engine.spec import (
+    CONNECTED,
     Change,
     Config,
     EngineInfo,
@@ -44,9 +45,9 @@ from skep.operator.engine.swarm.parse import (
 from skep.operator.engine.swarm.render import Names, render_network, render_service
 from skep.operator.errors import EngineUnavailable, NotFound, SkepError
 
-CONNECTED = Change("node", "connected", "", "")
 _KINDS = ("config", "secret", "service", "network", "node")
 _ID = re.compile(r"[a-z0-9]{25}")
+PAUSE_EVERY = 200  # services parsed in one go: 25 ms, in which nobody else runs
 REGISTRY_DEADLINE_S = 15.0  # a registry is further away than the engine
 
 
@@ -118,6 +119,9 @@ class SwarmEngine:
         found = [parse_secret(raw) for raw in await self.api.get_each("secrets", _labelled(label))]
         return tuple(sorted(found, key=lambda secret: secret.name))
 
+    async def inspect_secret(self, ref: str) -> Secret:
+        return parse_secret(await self.api.get(f"secrets/{ref}"))
+
     async def create_secret(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
         return str((await self.api.post("secrets/create", _object(name, data, labels)))["ID"])
 
@@ -149,9 +153,11 @@ class SwarmEngine:
     async def list_services(self, *, label: str) -> tuple[Service, ...]:
         before = self._services.of(label)
         found: dict[str, Service] = {}
-        for raw in await self.api.get_each("services", {**_labelled(label), "status": True}):
+        for number, raw in enumerate(await self.api.get_each("services", {**_labelled(label), "status": True})):
             if not _is_job(raw):
                 found[raw["ID"]] = await self._parse(raw, before.get(raw["ID"]))
+            if number % PAUSE_EVERY == 0:
+                await asyncio.sleep(0)
         self._services.keep(label, found)
         return tuple(sorted(found.values(), key=lambda service: service.spec.name))
 

@@ -20,7 +20,6 @@ from skep.operator.engine.spec import (
     Network,
     Pairs,
     Resources,
-    Route,
     Secret,
     Service,
     ServiceSpec,
@@ -33,7 +32,7 @@ from skep.operator.engine.spec import (
 from skep.operator.engine.swarm.api import Json
 from skep.operator.engine.swarm.render import (
     CONFIGS,
-    PORT_VARIABLE,
+    OWN_VARIABLES,
     Names,
     health_command,
     render_service,
@@ -86,7 +85,7 @@ def parse_spec(raw: Json, networks: Mapping[str, str], *, start_interval: bool =
         name=raw.get("Name", ""),
         image=container.get("Image", ""),
         args=tuple(container.get("Args") or ()),
-        env=_env(container, route),
+        env=_env(container),
         labels=pairs({key: value for key, value in labels.items() if not key.startswith(PREFIX)}),
         configs=_mounts("Config", container),
         secrets=_mounts("Secret", container),
@@ -138,7 +137,7 @@ def _without_ids(raw: Json) -> Json:
     for kind in ("Config", "Secret"):
         mounts = container.get(f"{kind}s") or ()
         container[f"{kind}s"] = [{k: v for k, v in mount.items() if k != f"{kind}ID"} for mount in mounts]
-    container["Env"] = sorted(container.get("Env") or ())
+    container["Env"] = _variables(container)
     mode = raw.get("Mode") or {}
     # An empty object is a leaf here: `Global: {}` is all that tells such a service.
     return {**raw, "TaskTemplate": {**template, "ContainerSpec": container}, "Mode": {**mode, "Kind": "".join(mode)}}
@@ -159,13 +158,19 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, str(value)
 
 
-def _env(container: Json, route: Route | None) -> Pairs:
-    """Variables but the one that tells the route's port; entries that are none are left for the comparison."""
+def _env(container: Json) -> Pairs:
+    """Variables but the engine's own; those, and entries that are no variable, are left for the comparison."""
     entries = [entry.partition("=") for entry in container.get("Env") or ()]
-    env = {key: value for key, equals, value in entries if key and equals}
-    if route and env.get(PORT_VARIABLE) == str(route.port):
-        del env[PORT_VARIABLE]
-    return pairs(env)
+    return pairs({key: value for key, equals, value in entries if key and equals and key not in OWN_VARIABLES})
+
+
+def _variables(container: Json) -> dict[str, str]:
+    """Entries of the environment by their name, so that one more does not move the others; a double is told apart."""
+    named: dict[str, str] = {}
+    for entry in container.get("Env") or ():
+        name, _, _ = entry.partition("=")
+        named[f"{name}[again]" if name in named else name] = entry
+    return named
 
 
 def _mounts(kind: str, container: Json) -> tuple[Mount, ...]:

@@ -14,6 +14,7 @@ from skep.operator.engine.spec import Route, pairs
 from skep.operator.errors import EngineRefused
 
 PREFIX = "traefik."
+NETWORK = "traefik.swarm.network"
 PRIORITY = "1000"  # one for all: hosts are unique over the platform, so no two rules meet
 _IN_RULE = re.compile(r"Host\(`([^`]*)`\)")
 _ROUTER_RULE = re.compile(r"traefik\.http\.routers\.([a-z0-9-]+)\.rule")
@@ -31,6 +32,8 @@ def render_route(route: Route) -> dict[str, str]:
         f"{router}.service": route.name,
         f"traefik.http.services.{route.name}.loadbalancer.server.port": str(route.port),
     }
+    if route.network is not None:
+        labels[NETWORK] = route.network
     if route.tls:
         labels[f"{router}.tls"] = "true"
     if route.headers:
@@ -41,11 +44,17 @@ def render_route(route: Route) -> dict[str, str]:
 
 
 def parse_route(labels: Mapping[str, str]) -> Route | None:
-    """The route that explains the labels best, or None; what it does not explain, the caller sees by rendering it."""
+    """The route that explains most of the labels, or None; what it leaves over, the caller sees by rendering it."""
     names = [found[1] for label in labels if (found := _ROUTER_RULE.fullmatch(label))]
-    if len(names) != 1:
-        return None
-    (name,) = names
+    routes = [route for name in names if (route := _read(name, labels)) is not None]
+
+    def explains(route: Route) -> int:
+        return sum(labels.get(label) == value for label, value in render_route(route).items())
+
+    return max(routes, key=explains, default=None)
+
+
+def _read(name: str, labels: Mapping[str, str]) -> Route | None:
     router = f"traefik.http.routers.{name}"
     headers = _header_label(name, "")
     route = Route(
@@ -54,6 +63,7 @@ def parse_route(labels: Mapping[str, str]) -> Route | None:
         port=_number(labels.get(f"traefik.http.services.{name}.loadbalancer.server.port", "")),
         headers=pairs({k.removeprefix(headers): v for k, v in labels.items() if k.startswith(headers)}),
         tls=labels.get(f"{router}.entrypoints") == "websecure",
+        network=labels.get(NETWORK),
     )
     try:
         check_route(route)

@@ -62,7 +62,8 @@ class Templates:
             return name
         key = (server.spec.name, key_of(image))
         if (failed := self._failed.get(key)) is not None:
-            if self._clock.monotonic() - failed[0] < TRY_AGAIN_S:
+            pause = TRY_AGAIN_S if isinstance(failed[1], TerminalError) else 5.0
+            if self._clock.monotonic() - failed[0] < pause:
                 raise failed[1]
             del self._failed[key]
         if key not in self._builds:
@@ -147,6 +148,12 @@ class Templates:
         with contextlib.suppress(SkepError):
             if (made := self._world.config(config)) is not None:
                 await self._world.remove_config(made.id)
+        if result.exit_code is None:
+            raise TransientError(
+                f"the schema job of {image.ref} could not start: {result.error or 'no reason given'}",
+                reason="JobNotStarted",
+                retry_after_s=5.0,
+            )
         if not result.ok:
             raise TerminalError(
                 f"the schema job of {image.ref} failed: {result.error or result.output or 'it said nothing'}",

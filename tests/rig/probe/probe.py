@@ -63,6 +63,10 @@ def main() -> int:
         case "fail":
             print("no luck", file=sys.stderr, flush=True)
             return 3
+        case "chatter":
+            lines = [f"line {number}" for number in range(10_000)]
+            print(*lines, "x" * 40_000, "the end", sep="\n", flush=True)
+            return 0
         case "sleep":
             time.sleep(3600)
             return 0

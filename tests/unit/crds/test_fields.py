@@ -231,11 +231,11 @@ def test_a_display_name_may_be_anything_visible_and_is_kept_as_written(name: str
         ("{name: acme, labels: {a: [b]}}", ["3:36: metadata.labels.a: must be text, not a list"]),
         (
             "{name: acme, labels: {skep.uid: x}}",
-            ["3:33: metadata.labels.skep.uid: 'skep.uid' begins with 'skep.', which skep keeps for itself; choose another key"],
+            ["3:33: metadata.labels['skep.uid']: 'skep.uid' begins with 'skep.', which skep keeps for itself; choose another key"],
         ),
         (
             "{name: acme, labels: {'a b': x}}",
-            ["3:33: metadata.labels.a b: 'a b' is not a label's key; use 1 to 63 characters of A-Z, a-z, 0-9 and '._/-'"],
+            ["3:33: metadata.labels['a b']: 'a b' is not a label's key; use 1 to 63 characters of A-Z, a-z, 0-9 and '._/-'"],
         ),
         ("{name: acme, labels: {a: " + "x" * 257 + "}}", ["3:36: metadata.labels.a: is too long; 256 characters are the most"]),
     ],
@@ -265,6 +265,7 @@ def test_a_uid_is_for_tenants_only() -> None:
         ({"tls": "Certificate"}, "", "6:8: spec.tls: 'Certificate' is not known; did you mean certificate?"),
         ({"base_domain": "Example.com", "tls": "certificate"}, "", "5:15: spec.baseDomain: 'Example.com' is not a host name: write it in lower case, example.com"),
         ({"base_domain": "https://example.com"}, "", "5:15: spec.baseDomain: 'https://example.com' is not a host name: write the host alone, example.com"),
+        ({"base_domain": ".".join(["a" * 60] * 4)}, "", "5:15: spec.baseDomain: has 243 characters; 220 are the most, as tenants' names come before it"),
         ({"image": ""}, "", "4:1: spec.app: missing; every Platform needs it"),
         ({}, "app: {images: x:1}", "8:9: spec.app.images: unknown field; did you mean image?"),
         ({}, "app: {image: 'x:1', allowedImages: []}", "8:38: spec.app.allowedImages: needs at least 1 item"),
@@ -364,3 +365,23 @@ def test_all_errors_of_a_document_are_told_at_once_in_the_order_of_the_text() ->
         "metadata.name", "spec.hots", "spec.hosts[1]", "spec.app.replicas", "spec.app.settings.k-k",
         "spec.app.settings.API_KEY", "spec.suspend",
     ]  # fmt: skip
+
+
+def test_a_key_of_many_lines_still_gives_one_line() -> None:
+    (complaint,) = complaints(tenant_text('"a\\nb": x'))
+    assert complaint.startswith("7:3: spec['a\\nb']: unknown field; ")
+
+
+@pytest.mark.parametrize("fill", ["a", "A", "1", "-", "a-", "a.", "ä", "://", "a:", "-----BEGIN ", "@", "Aa"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "'{}': x", "owner: '{}'", "hosts: ['{}']", "app: {{image: '{}'}}", "app: {{replicas: '{}'}}", "suspend: '{}'",
+        "app: {{settings: {{'{}': x}}}}", "app: {{settings: {{a: '{}'}}}}", "app: {{resources: {{memory: '{}'}}}}",
+        "database: {{statementTimeout: '{}'}}", "database: {{server: '{}'}}", "app: {{secrets: [{{name: '{}', secret: x}}]}}",
+    ],
+)  # fmt: skip
+@pytest.mark.timeout(5)
+def test_long_values_are_refused_quickly_and_in_one_short_line(spec: str, fill: str) -> None:
+    (complaint,) = complaints(tenant_text(spec.format(fill * (200_000 // len(fill)))))
+    assert len(complaint) < 500

@@ -179,6 +179,7 @@ def test_every_error_of_a_directory_is_told_at_once(tmp_path: Path, monkeypatch:
         ("pipe", "pipe/x.yaml:1:1: is not a regular file; remove it"),
         ("dangling", "dangling/x.yaml:1:1: cannot be read: No such file or directory"),
         ("away", "away/x.yaml:1:1: this link leads out of the directory, so it is not followed; put the file itself here"),
+        ("linked", "linked/other:1:1: links to directories are not followed; put the directory itself here"),
         ("folder", "folder:1:1: holds no *.yaml or *.yml file"),
     ],
 )  # fmt: skip
@@ -191,6 +192,8 @@ def test_what_cannot_be_read_is_told_and_makes_the_reading_incomplete(
     os.mkfifo(tmp_path / "pipe/x.yaml")
     (tmp_path / "secret").write_text("root key")
     (tmp_path / "dangling/x.yaml").symlink_to("gone.yaml")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked/other").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "away/x.yaml").symlink_to("../secret")
     reading = read_path(Path(path))
     assert [str(problem) for problem in reading.problems] == [message]

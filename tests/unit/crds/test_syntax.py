@@ -46,6 +46,7 @@ from tests.unit.crds.documents import complaints, header, only, read, stream, te
         pytest.param("app: {a: b", "not YAML: a bracket is opened and never closed, or a comma is missing", id="open map"),
         pytest.param("owner: 'a", "not YAML: a quote is opened and never closed", id="open quote"),
         pytest.param('owner: "a', "not YAML: a quote is opened and never closed", id="open double quote"),
+        pytest.param("owner: 'it's'", "7:14: not YAML: something follows a value that has ended; check the quotes", id="quote in quotes"),
         pytest.param("owner", "not YAML: a key without its colon, or a line that belongs to nothing", id="no colon"),
         pytest.param("- a", "not YAML: this line is indented differently from its neighbours", id="list among keys"),
         pytest.param(" owner: x", "not YAML:", id="too far in"),
@@ -165,7 +166,7 @@ YAMLISH = st.lists(
     st.sampled_from(
         ["apiVersion: skep/v1\n", "kind: Tenant\n", "metadata: {name: acme}\n", "spec:\n", "  plan: free\n", "---\n", "- ",
          "a", ": ", "\n", "  ", "\t", "[", "]", "{", "}", "&x ", "*x", "!!str ", "<<: ", "'", '"', "\\", "|\n", ">\n", "#",
-         "%YAML 1.1\n", "...\n", "?", ",", "é", "👋", "\x00", "\ufeff", "\u2028", "\r", "\r\n", "~", "hosts:"]
+         "%YAML 1.1\n", "...\n", "?", ",", "é", "👋", "\x00", "\ufeff", "\u2028", "\r", "\r\n", "~", "hosts:", '"\\n": ', "\\"]
     )
 ).map("".join)  # fmt: skip
 
@@ -202,3 +203,10 @@ def test_a_tree_names_the_nearest_written_place() -> None:
 
 def test_decoding_marks_each_bad_byte() -> None:
     assert decode(b"\xef\xbb\xbfa\xff") == "a\udcff"
+
+
+def test_a_refused_value_is_told_once() -> None:
+    assert complaints(tenant_text("suspend: *x\nowner: *y\n")) == [
+        "7:12: alias *x is not allowed; write the value out",
+        "8:10: alias *y is not allowed; write the value out",
+    ]

@@ -1,0 +1,230 @@
+"""`skep init`: everything that the stack needs and does not make itself, each step only if it is missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import click
+
+from skep.operator.cli.command import Shared, command, skep
+from skep.operator.cli.target import docker_host
+from skep.operator.engine.spec import Network, NetworkSpec, pairs
+from skep.operator.engine.swarm import SwarmEngine
+from skep.operator.engine.swarm.nodes import Node
+from skep.operator.errors import EngineUnavailable, NameTaken, NotFound, UsageError
+from skep.operator.keys import RootKey
+
+ROOT_KEY = "skep.root-key"
+POSTGRES_ADMIN = "skep.postgres-admin"
+HBA = "skep.pg-hba"
+NETWORK_LABEL = "skep.network"
+KINDS = ("control", "edge", "data")
+POSTGRES_NODE = "skep.postgres"
+EDGE_NODE = "skep.edge"
+
+PLATFORM = """\
+apiVersion: skep/v1
+kind: Platform
+metadata:
+  name: {name}
+spec:
+  baseDomain: {domain}
+  tls: {tls}
+  databases:
+    - name: main
+      host: postgres
+  app:
+    image: {image}
+"""
+
+
+def say(step: str, *, done: bool) -> None:
+    click.echo(f"{'made ' if done else 'there'}  {step}")
+
+
+@skep.command("init")
+@click.option(
+    "--root-key",
+    "key_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("skep-root.key"),
+    show_default=True,
+    help="Where the root key is, or shall be.",
+)
+@click.option("--base-domain", default="localhost", show_default=True, help="For the first platform document.")
+@click.option("--image", default="skep:0.1.0", show_default=True, help="The app image of the first platform document.")
+@click.option(
+    "--network-size", type=click.IntRange(16, 26), default=22, show_default=True, help="Prefix length of each network."
+)
+@click.option("--address-pool", metavar="CIDR", help="Take the networks from here (default: the engine's own pool).")
+@click.option(
+    "--encrypted/--not-encrypted", default=True, show_default=True, help="Encrypt traffic between nodes (needs ESP)."
+)
+@click.option("--advertise-addr", help="This node's address, if there is no swarm yet.")
+@click.option("--postgres-node", metavar="NODE", help="The node that keeps PostgreSQL's data (default: this one).")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@command
+async def init(
+    shared: Shared,
+    key_file: Path,
+    base_domain: str,
+    image: str,
+    network_size: int,
+    address_pool: str | None,
+    encrypted: bool,
+    advertise_addr: str | None,
+    postgres_node: str | None,
+    yes: bool,
+) -> int:
+    """Prepare a swarm: root key, secrets, networks, node labels, a first platform document. Run it as often as you like."""  # fmt: skip
+    engine = SwarmEngine(docker_host(shared.target.context))
+    try:
+        await _swarm(engine, advertise_addr, yes=yes)
+        key = _root_key(key_file, yes=yes)
+        await _secret(engine, ROOT_KEY, key.dump().encode(), key)
+        await _secret(engine, POSTGRES_ADMIN, key.password("platform", "postgres-admin").encode(), key)
+        control = await _networks(engine, network_size, address_pool, encrypted=encrypted)
+        await _create(f"config {HBA}", lambda: engine.create_config(HBA, hba(control), {"skep.kind": "platform"}))
+        await _label_nodes(engine, postgres_node)
+        _platform(Path("platform.yaml"), base_domain, image)
+    finally:
+        await engine.close()
+    _next_steps()
+    return 0
+
+
+async def _swarm(engine: SwarmEngine, advertise: str | None, *, yes: bool) -> None:
+    try:
+        await engine.info()
+        say("swarm", done=False)
+    except EngineUnavailable as error:
+        if error.reason != "NoManager":
+            raise
+        if not yes:
+            click.confirm("This engine is in no swarm. Make one of it?", abort=True, err=True)
+        await engine.swarm_init(advertise=advertise)
+        say("swarm", done=True)
+
+
+def _root_key(path: Path, *, yes: bool) -> RootKey:
+    if path.exists():
+        key = RootKey.read(path)
+        say(f"root key {path} (fingerprint {key.own_fingerprint})", done=False)
+        return key
+    key = RootKey.generate()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key.dump())
+    say(f"root key {path} (fingerprint {key.own_fingerprint})", done=True)
+    click.echo(
+        "\nEvery password of every tenant derives from this file. Keep a copy off this swarm: without it and without\n"
+        "the swarm nothing can be restored; whoever has it has everything.\n"
+    )
+    if not yes:
+        click.confirm("Is a copy in a safe place?", abort=True, err=True)
+    return key
+
+
+async def _secret(engine: SwarmEngine, name: str, data: bytes, key: RootKey) -> None:
+    labels = {"skep.kind": "platform", "skep.fingerprint": key.fingerprint(data)}
+    try:
+        found = await engine.inspect_secret(name)
+    except NotFound:
+        await engine.create_secret(name, data, labels)
+        say(f"secret {name}", done=True)
+        return
+    if dict(found.labels).get("skep.fingerprint") != labels["skep.fingerprint"]:
+        raise UsageError(
+            f"secret {name} of this swarm was made from another root key",
+            remedy="give the right one with --root-key; a new key would lock every tenant out",
+        )
+    say(f"secret {name}", done=False)
+
+
+async def _networks(engine: SwarmEngine, size: int, pool: str | None, *, encrypted: bool) -> Network:
+    """control, edge-1 and data-1; those that an admin adds later carry the same label. The control network."""
+    import ipaddress
+
+    subnets = iter(ipaddress.ip_network(pool).subnets(new_prefix=size)) if pool else None
+    known = {network.name: network for network in await engine.list_networks(label=NETWORK_LABEL)}
+    for kind in KINDS:
+        name = "skep-control" if kind == "control" else f"skep-{kind}-1"
+        subnet = str(next(subnets)) if subnets is not None else None
+        if name not in known:
+            spec = NetworkSpec(name, subnet, encrypted=encrypted, labels=pairs({NETWORK_LABEL: kind}))
+            await engine.create_network(spec)
+        say(f"network {name}", done=name not in known)
+    return next(each for each in await engine.list_networks(label=NETWORK_LABEL) if each.name == "skep-control")
+
+
+def hba(control: Network) -> bytes:
+    """The admin role may come from the control network only; tenants' networks reach tenants' roles only."""
+    lines = [
+        "# Made by `skep init`. First match counts.",
+        "local all all trust",  # whoever is inside PostgreSQL's own container is PostgreSQL
+        "host all skep_admin 127.0.0.1/32 scram-sha-256",
+        *(f"host all skep_admin {subnet} scram-sha-256" for subnet in control.subnets),
+        "host all skep_admin all reject",
+        "host all all all scram-sha-256",
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+async def _create(what: str, create: Callable[[], Awaitable[str]]) -> None:
+    try:
+        await create()
+        say(what, done=True)
+    except NameTaken:
+        say(what, done=False)
+
+
+async def _label_nodes(engine: SwarmEngine, wanted: str | None) -> None:
+    nodes = await engine.nodes()
+    keeper = next((node for node in nodes if dict(node.labels).get(POSTGRES_NODE) == "true"), None)
+    if keeper is None:
+        keeper = _chosen(nodes, wanted)
+        await engine.label_node(keeper.id, {POSTGRES_NODE: "true"})
+        say(f"label {POSTGRES_NODE}=true on node {keeper.hostname}", done=True)
+    else:
+        if wanted not in (None, keeper.hostname, keeper.id):
+            raise UsageError(
+                f"node {keeper.hostname} keeps PostgreSQL's data, not {wanted}",
+                remedy="moving it is a restore; remove the label by hand if the volume is already elsewhere",
+            )
+        say(f"label {POSTGRES_NODE}=true on node {keeper.hostname}", done=False)
+    if any(dict(node.labels).get(EDGE_NODE) == "true" for node in nodes):
+        say(f"label {EDGE_NODE}=true", done=False)
+        return
+    edge = next((node for node in nodes if node.role == "manager" and node.leader), nodes[0])
+    await engine.label_node(edge.id, {EDGE_NODE: "true"})
+    say(f"label {EDGE_NODE}=true on node {edge.hostname}; give it to every manager that people shall reach", done=True)
+
+
+def _chosen(nodes: tuple[Node, ...], wanted: str | None) -> Node:
+    if wanted is None:
+        return next((node for node in nodes if node.leader), nodes[0])
+    for node in nodes:
+        if wanted in (node.hostname, node.id):
+            return node
+    raise UsageError(f"there is no node {wanted}", remedy="`docker node ls` lists them")
+
+
+def _platform(path: Path, domain: str, image: str) -> None:
+    if path.exists():
+        say(str(path), done=False)
+        return
+    tls = "off" if domain.split(".")[-1] in ("localhost", "test") else "certificate"
+    name = "".join(letter if letter.isalnum() else "-" for letter in domain.lower())
+    path.write_text(PLATFORM.format(name=name, domain=domain, tls=tls, image=image))
+    say(f"{path}: the first declaration, for you to commit", done=True)
+
+
+def _next_steps() -> None:
+    group = Path("/var/run/docker.sock").stat().st_gid if Path("/var/run/docker.sock").exists() else None
+    shown = str(group) if group is not None else "$(stat -c %g /var/run/docker.sock)"
+    click.echo(
+        f"\nNext:\n  SKEP_DOCKER_GID={shown} docker stack deploy --compose-file swarm/skep.yml skep\n"
+        "  skep apply platform.yaml"
+    )

@@ -1,0 +1,114 @@
+"""What the process is given: read whole, or refused with the name of the place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skep.webapp.errors import SettingsInvalid
+from skep.webapp.settings import DEFAULT_ACCENT, Settings
+
+DOCUMENT: dict[str, Any] = {
+    "tenant": "acme",
+    "uid": "0d7c5c1e8a0b4a3f9d0f6f3f1c2b3a49",
+    "displayName": "Acme Events",
+    "secure": True,
+    "proxies": ["tasks.traefik"],
+    "drainSeconds": 7,
+    "database": {"host": "postgres", "port": 5432, "name": "t_acme", "user": "t_acme_a", "poolMax": 10},
+    "settings": {"accent": "#0A7D5A"},
+}
+
+
+def read(
+    tmp_path: Path, document: object, *, secret: bytes | None = b"pw\n", env: dict[str, str] | None = None
+) -> Settings:
+    (tmp_path / "settings.json").write_text(document if isinstance(document, str) else json.dumps(document))
+    if secret is not None:
+        (tmp_path / "database-password").write_bytes(secret)
+    return Settings.read({"SKEP_CONFIGS_DIR": str(tmp_path), "SKEP_SECRETS_DIR": str(tmp_path), **(env or {})})
+
+
+def test_the_contracts_example_is_read(tmp_path: Path) -> None:
+    settings = read(tmp_path, DOCUMENT, env={"SKEP_PORT": "9000", "SKEP_REVISION": "abc"})
+    assert (settings.tenant, settings.display_name, settings.secure) == ("acme", "Acme Events", True)
+    assert (settings.proxies, settings.drain_s) == (("tasks.traefik",), 7.0)
+    assert (settings.database.host, settings.database.pool_max) == ("postgres", 10)
+    assert settings.database.password() == "pw"
+    assert (settings.accent, settings.port, settings.revision) == ("#0a7d5a", 9000, "abc")
+    assert settings.unknown == ()
+
+
+def test_what_may_be_left_out_has_a_default(tmp_path: Path) -> None:
+    document = {key: value for key, value in DOCUMENT.items() if key not in ("settings", "drainSeconds", "proxies")}
+    settings = read(tmp_path, document)
+    assert (settings.accent, settings.language, settings.timezone) == (DEFAULT_ACCENT, "en", "UTC")
+    assert (settings.proxies, settings.drain_s, settings.port) == ((), 7.0, 8080)
+
+
+def test_a_newer_operators_fields_are_left_alone_and_named(tmp_path: Path) -> None:
+    settings = read(tmp_path, DOCUMENT | {"shape": "round", "settings": {"sparkle": True, "logo": "x"}})
+    assert settings.unknown == ("logo", "sparkle")
+
+
+def test_the_password_is_not_part_of_what_is_printed(tmp_path: Path) -> None:
+    assert "canary" not in repr(read(tmp_path, DOCUMENT, secret=b"canary"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({"tenant": ""}, "tenant: must be a text that is not empty", id="empty"),
+        pytest.param({"uid": None}, "uid: must be a text, not null", id="null"),
+        pytest.param({"secure": "yes"}, 'secure: must be true or false, not "yes"', id="a word for true"),
+        pytest.param({"proxies": "traefik"}, "proxies: must be a list of host names or addresses", id="no list"),
+        pytest.param({"drainSeconds": -1}, "drainSeconds: must be a number from 0 to 300, not -1", id="negative"),
+        pytest.param({"drainSeconds": True}, "drainSeconds: must be a number", id="true is no number"),
+        pytest.param({"database": []}, "database: must be a JSON object", id="no object"),
+        pytest.param(
+            {"database": DOCUMENT["database"] | {"port": 5432.5}}, "port: must be a whole number", id="half a port"
+        ),
+        pytest.param({"database": DOCUMENT["database"] | {"poolMax": 0}}, "poolMax: must be a whole", id="no pool"),
+        pytest.param({"settings": {"accent": "teal"}}, 'accent: must be a colour like "#0a7d5a"', id="colour"),
+        pytest.param({"settings": {"accent": "#0a7d5a;}"}}, "accent: must be a colour", id="style injection"),
+        pytest.param({"settings": {"language": "de"}}, 'language: must be one of "en", "fr"', id="language"),
+        pytest.param({"settings": {"timezone": "Paris"}}, "timezone: must be an IANA time zone", id="zone"),
+        pytest.param({"settings": {"timezone": "../etc"}}, "timezone: must be an IANA time zone", id="path"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        read(tmp_path, DOCUMENT | changes)
+    assert said in str(refused.value)
+    assert str(tmp_path / "settings.json") in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [("{", "is not JSON"), ("[]", "must be a JSON object"), ('"\\ud800', "is not JSON")],
+)
+def test_what_is_no_settings_file_is_refused(tmp_path: Path, document: str, said: str) -> None:
+    with pytest.raises(SettingsInvalid, match=said):
+        read(tmp_path, document)
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"), [(None, "cannot be read"), (b"", "is empty"), (b"\xff", "not UTF-8"), (b"\n", "is empty")]
+)
+def test_an_absent_secret_is_said_at_the_start(tmp_path: Path, secret: bytes | None, said: str) -> None:
+    with pytest.raises(SettingsInvalid, match=f"database-password: .*{said}"):
+        read(tmp_path, DOCUMENT, secret=secret)
+
+
+def test_absent_settings_are_said_with_their_path(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match=r"settings\.json: cannot be read \(No such file"):
+        Settings.read({"SKEP_CONFIGS_DIR": str(tmp_path)})
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "٣"])
+def test_a_port_that_is_none_is_refused(tmp_path: Path, port: str) -> None:
+    with pytest.raises(SettingsInvalid, match="SKEP_PORT="):
+        read(tmp_path, DOCUMENT, env={"SKEP_PORT": port})
