@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -41,12 +42,13 @@ LOG_BYTES = 2 * 1024 * 1024
 
 async def serve(home: Home, path: Path | None, port: int) -> int:
     """Be the supervisor until a signal says to stop."""
+    path = _absolute(path)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopping.set)
     home.prepare()
-    supervisor = Supervisor(home, port=port, path=path.absolute() if path is not None else None)
+    supervisor = Supervisor(home, port=port, path=path)
     with _logging_to(home.logs / "skep.log"):
         async with supervisor.running() as engine:
             waiting = asyncio.create_task(stopping.wait())
@@ -64,6 +66,10 @@ async def serve(home: Home, path: Path | None, port: int) -> int:
             click.echo("stopping ...")
     click.echo("stopped; `skep up` goes on where this ended")
     return 0
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return path.absolute() if path is not None else None
 
 
 @contextlib.contextmanager
@@ -110,6 +116,26 @@ async def _publish(engine: Engine, reading: Reading, path: Path) -> bool:
 async def detach(home: Home, path: Path | None, port: int, deadline: float) -> int:
     home.prepare()
     refuse_taken(port)
+    background = _start_background(home, path, port)
+    client = EmbeddedClient(home.socket)
+    try:
+        if not await _wait_healthy(client, deadline, background=background):
+            return EXIT_FAILED
+        return await _apply_and_wait(client, path, deadline)
+    finally:
+        await client.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Background:
+    process: subprocess.Popen[bytes]
+    said: Path  # its output
+
+    def tell(self) -> None:
+        click.echo(self.said.read_text(errors="replace").rstrip(), err=True)
+
+
+def _start_background(home: Home, path: Path | None, port: int) -> _Background:
     if path is not None and not path.exists():
         raise UsageError(f"there is no {path}")
     said = home.logs / "up.log"
@@ -121,13 +147,7 @@ async def detach(home: Home, path: Path | None, port: int, deadline: float) -> i
             ],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
         )  # fmt: skip
-    client = EmbeddedClient(home.socket)
-    try:
-        if not await _wait_healthy(client, deadline, process=process, said=said):
-            return EXIT_FAILED
-        return await _apply_and_wait(client, path, deadline)
-    finally:
-        await client.close()
+    return _Background(process, said)
 
 
 async def join(home: Home, path: Path | None, port: int | None, deadline: float) -> int:
@@ -141,7 +161,7 @@ async def join(home: Home, path: Path | None, port: int | None, deadline: float)
         click.echo(f"already running in {home.path} (process {status['pid']}, port {status['port']}{follows})")
         if port not in (None, status["port"]):
             raise UsageError(f"it answers on port {status['port']}, not {port}", remedy="`skep down` stops it")
-        if path is not None and status["path"] not in (None, str(path.absolute())):
+        if path is not None and status["path"] not in (None, str(_absolute(path))):
             click.echo(f"{path} is published once; `skep down` and `skep up {path}` would follow it", err=True)
         return await _apply_and_wait(client, path, deadline)
     finally:
@@ -152,14 +172,13 @@ async def _wait_healthy(
     client: EmbeddedClient,
     deadline: float,
     *,
-    process: subprocess.Popen[bytes] | None = None,
-    said: Path | None = None,
+    background: _Background | None = None,
 ) -> bool:
     """Until PostgreSQL, Traefik and the operator answer; False, with the reasons told, if they do not in time."""
     open_: dict[str, str] = {"skep up": "it has not begun to answer"}
     while time.monotonic() < deadline:
-        if process is not None and process.poll() is not None and said is not None:
-            click.echo(said.read_text(errors="replace").rstrip(), err=True)
+        if background is not None and background.process.poll() is not None:
+            background.tell()
             return False
         try:
             parts = (await client.status())["parts"]

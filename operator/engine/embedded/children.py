@@ -44,7 +44,7 @@ def born(pid: int) -> str | None:
         if sys.platform == "linux":
             return None
         # macOS and the BSDs have no /proc; their ps tells the start to the second.
-        answer = subprocess.run(
+        answer = subprocess.run(  # noqa: S603 - a fixed command
             ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
         )
         return answer.stdout.strip() or None
@@ -72,11 +72,11 @@ class Child:
         self.exited: asyncio.Task[int] = asyncio.create_task(self._see_off(sink))
 
     async def _see_off(self, sink: Sink) -> int:
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
+        streams = {"stdout": self._process.stdout, "stderr": self._process.stderr}
         pumps = [
-            asyncio.create_task(_pump(self._process.stdout, "stdout", sink)),
-            asyncio.create_task(_pump(self._process.stderr, "stderr", sink)),
+            asyncio.create_task(_pump(stream, "stderr" if name == "stderr" else "stdout", sink))
+            for name, stream in streams.items()
+            if stream is not None
         ]
         try:
             code = await self._process.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -191,7 +192,9 @@ class EmbeddedClient:
         body = b"{" + b",".join(parts) + b"}"
         try:
             async with self._opened().post(
-                f"http://engine/call/{method}", data=body, timeout=self._timeout(deadline_s or self._deadline_s)
+                f"http://engine/call/{method}",
+                data=io.BytesIO(body),
+                timeout=self._timeout(deadline_s or self._deadline_s),
             ) as answer:
                 data = await answer.read()
                 if answer.status == 200:

@@ -30,7 +30,7 @@ class Codec(Generic[T]):
     """JSON of one type. It is wrapped in a list of one, since only a container takes the setting for bytes."""
 
     def __init__(self, kind: type[T]) -> None:
-        self._adapter: TypeAdapter[tuple[T]] = TypeAdapter(tuple[kind], config=_BYTES)  # type: ignore[valid-type]
+        self._adapter: TypeAdapter[tuple[T]] = TypeAdapter(tuple[kind], config=_BYTES)  # type: ignore[arg-type,valid-type]
 
     def dump(self, value: T) -> bytes:
         return self._adapter.dump_json((value,))

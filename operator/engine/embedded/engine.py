@@ -52,7 +52,7 @@ class EmbeddedEngine:
         self._routes = Routes(home.edge)
         self._jobs = Jobs(self._workshop)
         self._runners: dict[str, Runner] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._leaving: dict[asyncio.Task[None], Runner] = {}  # removed, their tasks in their grace
         self._streams: set[asyncio.Queue[Change | None]] = set()
 
     def start(self) -> None:
@@ -176,8 +176,8 @@ class EmbeddedEngine:
         del self._runners[service.id]
         self._routes.write(service.id, None, ())
         leaving = asyncio.create_task(runner.remove(), name=f"removal of {service.name}")
-        self._leaving.add(leaving)
-        leaving.add_done_callback(self._leaving.discard)
+        self._leaving[leaving] = runner
+        leaving.add_done_callback(self._leaving.pop)
         self._tell("service", "remove", service.id, service.name)
 
     async def list_tasks(self, *, service: str) -> tuple[Task, ...]:
@@ -223,9 +223,9 @@ class EmbeddedEngine:
             stream.put_nowait(None)
         await self._jobs.close()
         await asyncio.gather(*(runner.close() for runner in self._runners.values()))
-        for task in self._leaving:
-            task.cancel()
-        await asyncio.gather(*self._leaving, return_exceptions=True)
+        for runner in self._leaving.values():
+            runner.hurry()
+        await asyncio.gather(*self._leaving)
         await self._session.close()
 
     # -- the small parts -----------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ class Jobs:
                 return
             output.append(text + "\n")
             size += len(text) + 1
-            while size > OUTPUT_MAX and len(output) > 1:
+            while size - len(output[0]) >= OUTPUT_MAX:
                 size -= len(output.popleft())
 
         try:
@@ -68,8 +68,10 @@ class Jobs:
         try:
             done, _ = await asyncio.wait({child.exited}, timeout=spec.timeout_s)
             code = exit_code_of(await child.stop(1.0))
-            said = "" if code == 0 and done else ended_sentence(code) if done else f"killed after {spec.timeout_s:g} s"
-            return JobResult(code, "".join(output), "\n".join([*([said] if said else []), *errors]))
+            text = "".join(output)[-OUTPUT_MAX:]
+            if not done:
+                return JobResult(None, text, "\n".join([f"killed after {spec.timeout_s:g} s", *errors]))
+            return JobResult(code, text, "\n".join([*([ended_sentence(code)] if code else []), *errors]))
         finally:
             if child.is_alive:
                 await child.stop(0.0)

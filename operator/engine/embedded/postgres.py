@@ -123,8 +123,8 @@ class Postgres(Daemon):
                     shutil.copytree(
                         folder, copy / folder.relative_to(package.parent), ignore=shutil.ignore_patterns("include")
                     )
-            for folder, _, _ in os.walk(copy):
-                Path(folder).chmod(0o755)
+            for name, _, _ in os.walk(copy):
+                Path(name).chmod(0o755)
             (copy / ".complete").touch()
         return copy / found.relative_to(package.parent) / "bin"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from skep.operator.engine.embedded.codec import METHODS, codec_of, dump_error, load_error, signature
+from skep.operator.engine.embedded.codec import METHODS, codec_of, dump_error, signature
 from skep.operator.engine.port import Engine
 from skep.operator.engine.spec import Change, LogLine
 from skep.operator.errors import EngineRefused, NotFound, SkepError
@@ -21,8 +21,6 @@ log = logging.getLogger(__name__)
 
 BODY_MAX = 8 * 1024 * 1024  # a config of 1 MB is 1.4 MB here
 Status = Callable[[], Mapping[str, Any]]
-
-__all__ = ["load_error", "serve"]
 
 
 def _failed(error: SkepError) -> web.Response:
@@ -104,7 +102,7 @@ async def serve(engine: Engine, path: Path, status: Status) -> web.AppRunner:
     # A caller that goes away gives up its place: a job's result is then kept for the one who asks again.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
     await runner.setup()
-    path.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)  # noqa: ASYNC240 - what an earlier run left; nothing else runs yet
     before = os.umask(0o177)
     try:
         await web.UnixSite(runner, str(path)).start()

@@ -119,10 +119,14 @@ class Runner:
     async def close(self) -> None:
         """End every task now: nobody reaches them any more."""
         await self._quiesce()
-        for run in self._runs:
-            run.hurry()
+        self.hurry()
         await asyncio.gather(*(run.over.wait() for run in self._runs))
         self.book.end()
+
+    def hurry(self) -> None:
+        """End every task within a second."""
+        for run in self._runs:
+            run.hurry()
 
     async def _quiesce(self) -> None:
         tasks = [self._roll, *(slot.keeper for slot in self._slots.values())]

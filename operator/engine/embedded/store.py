@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from skep.operator.engine.embedded.codec import codec_of
+from skep.operator.engine.embedded.codec import Codec
 from skep.operator.engine.embedded.files import write_atomically
 from skep.operator.engine.spec import Config, Network, NetworkSpec, Secret, Service
 from skep.operator.errors import NotFound, SkepError
@@ -54,7 +54,7 @@ class Shelf(Generic[T]):
 
     def __init__(self, kind: Kind, form: type[T], directory: Path) -> None:
         self.kind = kind
-        self._codec = codec_of(form)
+        self._codec: Codec[T] = Codec(form)
         self._directory = directory / kind
         self._by_id: dict[str, T] = {}
         self._ids: dict[str, str] = {}
