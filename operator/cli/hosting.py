@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import aiohttp
 import click
 
 from skep.crds.reader import Reading, read_path
@@ -204,12 +206,41 @@ async def _apply_and_wait(client: EmbeddedClient, path: Path | None, deadline: f
         if not await _publish(client, reading, path):
             return EXIT_FAILED
         tenants = [document.name for document in reading.documents if document.kind == "Tenant"]
+    else:
+        tenants = list((await look(client)).tenants)
     code = await wait_ready(client, tenants, timeout_s=max(0.0, deadline - time.monotonic()))
-    view = await look(client)
-    for name in tenants or view.tenants:
-        for url in view.statuses[name].urls if name in view.statuses else ():
-            click.echo(url)
+    statuses = (await look(client)).statuses
+    urls = [
+        url for name in tenants if name in statuses and statuses[name].phase == "Ready" for url in statuses[name].urls
+    ]
+    if code == 0 and (wrong := await _wait_reached(urls, (await client.status())["port"], deadline)):
+        click.echo(wrong, err=True)
+        code = EXIT_FAILED
+    for url in urls:
+        click.echo(url)
     return code
+
+
+async def _wait_reached(urls: list[str], port: int, deadline: float) -> str | None:
+    """None once every site answers; else what one of them did. A status may be older than this start, an answer not."""
+    wrong: str | None = None
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3.0)) as session:
+        for url in urls:
+            while True:
+                try:
+                    # The name is not asked for: not every resolver knows that *.localhost is here.
+                    async with session.get(
+                        f"http://127.0.0.1:{port}/.well-known/skep", headers={"Host": urlsplit(url).netloc}
+                    ) as answer:
+                        if answer.status == 200:
+                            break
+                        wrong = f"{url} answers {answer.status}"
+                except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                    wrong = f"{url} does not answer: {error or type(error).__name__}"
+                if time.monotonic() > deadline:
+                    return wrong
+                await asyncio.sleep(LOOK_S)
+    return None
 
 
 # Stopping

@@ -11,6 +11,7 @@ import click
 from rich.live import Live
 from rich.table import Table
 
+from skep.operator import names
 from skep.operator.cli import output
 from skep.operator.cli.view import View, look
 from skep.operator.engine.port import Engine
@@ -85,5 +86,8 @@ def _word(view: View, name: str) -> tuple[str, str]:
         return "Pending", ""
     ready = status.condition("Ready")
     if status.phase == "Ready":
+        service = view.service(names.service(name))
+        if service is not None and service.running < service.spec.replicas:  # the status may be of an earlier run
+            return "Progressing", f"{service.name} is starting"
         return status.phase, " ".join(status.urls)
     return status.phase, ready.message if ready is not None else ""

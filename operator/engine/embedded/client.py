@@ -205,6 +205,7 @@ class EmbeddedClient:
 
     async def _stream(self, name: str, kind: type, arguments: dict[str, Any]) -> AsyncIterator[Any]:
         codec = codec_of(kind)
+        begun = False
         try:
             async with self._opened().post(
                 f"http://engine/{name}", json=arguments, timeout=self._timeout(None)
@@ -212,6 +213,9 @@ class EmbeddedClient:
                 if answer.status != 200:
                     raise load_error(await answer.json())
                 while line := await answer.content.readline():
+                    begun = True
                     yield codec.load(line)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            if begun:
+                raise EngineUnavailable("the embedded engine broke the stream off", reason="StreamEnded") from error
             raise self._unreachable(error) from error
