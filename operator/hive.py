@@ -151,6 +151,7 @@ class Hive:
         for name in self._names():
             self.queue.add(name, Lane.RESYNC)
         metrics.synced_at.set_to_current_time()
+        metrics.resyncs.inc()
         self._requests_due.set()
         self.ready.set()
 

@@ -74,10 +74,15 @@ def probe(client: docker.DockerClient) -> str:
 
 def app(client: docker.DockerClient, **labels: str) -> str:
     """The product's own image, from this working tree. *labels* make a second image of equal content, for updates."""
+    return app_with(client, {}, **labels)
+
+
+def app_with(client: docker.DockerClient, more: Files, **labels: str) -> str:
+    """The product's image with *more* files in its tree."""
     patterns = [line.strip() for line in (ROOT / ".dockerignore").read_text().splitlines()]
     wanted = exclude_paths(str(ROOT), [line for line in patterns if line and not line.startswith("#")])
     files = {name: ROOT / name for name in wanted if (ROOT / name).is_symlink() or (ROOT / name).is_file()}
-    return build(client, "app", files, {"BASE": base(client)}, labels)
+    return build(client, "app", {**files, **more}, {"BASE": base(client)}, labels)
 
 
 def build(
