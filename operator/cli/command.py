@@ -87,4 +87,4 @@ async def _bounded(work: Awaitable[R]) -> R:
 
 
 # Each module adds its commands to the group when it is imported; the order here is the order of the help page.
-from skep.operator.cli import init, declare, show, reach, doctor, operator  # noqa: F401, I001
+from skep.operator.cli import up, init, declare, show, reach, doctor, operator  # noqa: F401, I001

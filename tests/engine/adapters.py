@@ -7,18 +7,26 @@ Every engine runs the probe (`tests/rig/probe`), whose argument says how it beha
 from __future__ import annotations
 
 import asyncio
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from skep.operator.engine.embedded.client import EmbeddedClient
+from skep.operator.engine.embedded.engine import EmbeddedEngine
+from skep.operator.engine.embedded.home import Home
+from skep.operator.engine.embedded.server import serve
 from skep.operator.engine.memory import MemoryEngine
 from skep.operator.engine.port import Engine
 from skep.operator.engine.spec import JobResult, ServiceSpec
 from skep.operator.engine.swarm import SwarmEngine
 from tests.rig.swarm import TestSwarm
 
+PROBE = Path(__file__).parents[1] / "rig" / "probe" / "probe.py"
 SCHEMA_LINE = '{"migrations": "0000", "applied": []}'
 
 
@@ -65,9 +73,36 @@ async def swarm(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     await engine.close()
 
 
+@asynccontextmanager
+async def embedded(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+    """A real engine with real processes behind its socket; PostgreSQL, Traefik and the operator are not its business."""
+    with tempfile.TemporaryDirectory(prefix="skep-engine-") as folder:  # a socket's path must be short
+        home = Home(Path(folder))
+        home.prepare()
+        programs = {"probe": (sys.executable, "-I", str(PROBE))}
+        async with AsyncExitStack() as running:
+
+            async def start() -> None:
+                engine = EmbeddedEngine(home, programs=programs)
+                running.push_async_callback(engine.close)
+                engine.start()
+                site = await serve(engine, home.socket, dict)
+                running.push_async_callback(site.cleanup)
+
+            async def restart() -> None:
+                await running.aclose()
+                await start()
+
+            await start()
+            client = EmbeddedClient(home.socket)
+            yield Subject(client, "probe:1", restart, patience_s=20.0)
+            await client.close()
+
+
 Adapter = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Subject]]
 
 ADAPTERS: dict[str, tuple[Adapter, tuple[pytest.MarkDecorator, ...]]] = {
     "memory": (memory, ()),
     "swarm": (swarm, (pytest.mark.swarm,)),
+    "embedded": (embedded, (pytest.mark.embedded,)),
 }
