@@ -188,9 +188,9 @@ class Hive:
         }
         for config in self.client.configs.list(filters={"label": "skep.kind"}):
             if config.attrs["Spec"]["Labels"]["skep.kind"] in ("record", "status", "settings"):
-                found[f"config {config.name}"] = config.version
+                found[f"config {config.name}"] = config.attrs["Version"]["Index"]
         for secret in self.client.secrets.list(filters={"label": "skep.tenant"}):
-            found[f"secret {secret.name}"] = secret.version
+            found[f"secret {secret.name}"] = secret.attrs["Version"]["Index"]
         return found
 
 

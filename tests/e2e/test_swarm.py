@@ -94,7 +94,8 @@ def test_the_plain_docker_way_a_b_a(hive: Hive) -> None:
     assert len([each for each in hive.client.configs.list() if each.name.startswith("plain-")]) == 2
 
     newest = max(
-        (each for each in hive.client.configs.list() if each.name.startswith("plain-")), key=lambda each: each.version
+        (each for each in hive.client.configs.list() if each.name.startswith("plain-")),
+        key=lambda each: int(each.attrs["Version"]["Index"]),
     )
     newest.remove()
     hive.until(lambda: hive.items("sources")["plain"]["status"]["problem"], what="the source has vanished")
