@@ -10,7 +10,7 @@ import signal
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from skep.webapp.http.app import build_app
+from skep.webapp.app import build_app
 from skep.webapp.http.keys import DRAIN
 from skep.webapp.settings import Settings
 
