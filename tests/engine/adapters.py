@@ -30,13 +30,17 @@ PROBE = Path(__file__).parents[1] / "rig" / "probe" / "probe.py"
 SCHEMA_LINE = '{"migrations": "0000", "applied": []}'
 
 
+async def never() -> None:
+    raise AssertionError("this engine is not to be restarted")
+
+
 @dataclass(frozen=True)
 class Subject:
-    """One engine under test. *restart* makes it go away and come back; *drop_hints* loses or doubles change hints."""
+    """One engine under test, and the probe's *image* on it. *restart* makes it go away and come back."""
 
     engine: Engine
     image: str
-    restart: Callable[[], Awaitable[None]]
+    restart: Callable[[], Awaitable[None]] = never
     patience_s: float = 60.0  # for a task to start, fail and be rolled back
 
 

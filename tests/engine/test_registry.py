@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from skep.operator.engine.swarm import SwarmEngine
 from tests.engine.adapters import Subject
-from tests.engine.bench import Bench
+from tests.engine.bench import Bench, bench_on
 from tests.rig.swarm import TestSwarm, until
 
 pytestmark = pytest.mark.swarm
@@ -47,13 +46,8 @@ def logged_in(tmp_path: Path) -> Path:
 @pytest.fixture
 async def bench(swarm: TestSwarm, logged_in: Path) -> AsyncIterator[Bench]:
     engine = SwarmEngine(swarm.url, registry_file=logged_in)
-
-    async def never() -> None:
-        raise AssertionError("these tests restart nothing")
-
-    bench = Bench(Subject(engine, "none", never), f"r{uuid4().hex[:8]}")
-    yield bench
-    await bench.clear()
+    async with bench_on(Subject(engine, "none")) as bench:
+        yield bench
     await engine.close()
 
 

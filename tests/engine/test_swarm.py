@@ -9,7 +9,6 @@ import copy
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 import docker
 import pytest
@@ -21,7 +20,7 @@ from skep.operator.engine.spec import Mount, NetworkSpec, Resources, Route, Serv
 from skep.operator.engine.swarm import SwarmEngine
 from skep.operator.errors import EngineUnavailable, NotFound, UsageError
 from tests.engine.adapters import Subject
-from tests.engine.bench import Bench
+from tests.engine.bench import Bench, bench_on
 from tests.engine.specs import specs
 from tests.rig.swarm import TestSwarm
 
@@ -39,12 +38,8 @@ async def engine(swarm: TestSwarm) -> AsyncIterator[SwarmEngine]:
 
 @pytest.fixture
 async def bench(engine: SwarmEngine, probe_image: str) -> AsyncIterator[Bench]:
-    async def never() -> None:
-        raise AssertionError("these tests restart nothing")
-
-    bench = Bench(Subject(engine, probe_image, never), f"s{uuid4().hex[:8]}")
-    yield bench
-    await bench.clear()
+    async with bench_on(Subject(engine, probe_image)) as bench:
+        yield bench
 
 
 def by_hand(swarm: TestSwarm, name: str, edit: Callable[[Json], None]) -> None:
@@ -311,8 +306,12 @@ async def test_a_network_is_made_as_asked(bench: Bench, engine: SwarmEngine, swa
     labels = tuple(bench.labels.items())
     spec = NetworkSpec(bench.name("data"), subnet="198.19.250.0/24", internal=True, encrypted=True, labels=labels)
     await engine.create_network(spec)
-    (found,) = swarm.client.networks.list(names=[spec.name])
-    attrs: Json = found.attrs
+
+    async def look() -> Json:
+        (found,) = swarm.client.networks.list(names=[spec.name])
+        return dict(found.attrs)
+
+    attrs = await bench.until(look, lambda seen: seen["Driver"] != "")  # the swarm allocates it a moment later
     assert (attrs["Driver"], attrs["Scope"], attrs["Attachable"], attrs["Internal"]) == ("overlay", "swarm", True, True)
     assert "encrypted" in attrs["Options"]
     (network,) = await engine.list_networks(label=bench.label)

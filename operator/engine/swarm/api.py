@@ -127,20 +127,9 @@ class Api:
     async def close(self) -> None:
         await self._docker.close()
 
-    async def _exchange(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Json | None = None,
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        deadline_s: float | None = None,
-        versioned: bool = True,
-    ) -> Any:
-        text = await self._read(
-            method, path, body=body, params=params, headers=headers, deadline_s=deadline_s, versioned=versioned
-        )
+    async def _exchange(self, method: str, path: str, **call: Any) -> Any:
+        """As `_read`, which says what *call* may hold, but decoded; None for an empty answer."""
+        text = await self._read(method, path, **call)
         return json.loads(text) if text.strip() else None
 
     async def _read(
