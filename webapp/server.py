@@ -37,7 +37,7 @@ async def serve(settings: Settings) -> None:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=FINISH_S, keepalive_timeout=KEEPALIVE_S)
     await runner.setup()
     try:
-        await web.TCPSite(runner, port=settings.port).start()
+        await web.TCPSite(runner, settings.host, settings.port).start()
         log.info("serving", extra={"tenant": settings.tenant, "port": settings.port, "revision": settings.revision})
         if settings.unknown:
             log.warning("settings ignored: this image does not know them", extra={"settings": settings.unknown})
