@@ -123,7 +123,7 @@ async def test_settings_that_are_wrong_are_said_in_one_line(tenant: Tenant) -> N
 async def test_an_invitation_leaves_the_process_only_sealed(tenant: Tenant, postgres: Postgres, tmp_path: Path) -> None:
     key = X25519PrivateKey.generate()
     public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
-    done = await tenant.run("invite", "--to", public, "--email", "Lea@Example.com")
+    done = await tenant.run("invitation", "--to", public, "--email", "Lea@Example.com")
     assert (done.returncode, done.stderr) == (0, "")
     suite = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
     opened = suite.decrypt(base64.b64decode(json.loads(done.stdout)["sealed"]), key, info=b"skep invite")
@@ -149,7 +149,7 @@ async def test_an_invitation_leaves_the_process_only_sealed(tenant: Tenant, post
     ],
 )
 async def test_an_invitation_to_nobody_is_refused(tenant: Tenant, arguments: list[str], said: str) -> None:
-    done = await tenant.run("invite", *arguments)
+    done = await tenant.run("invitation", *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert said in done.stderr
     connection = await tenant.admin()
@@ -159,7 +159,7 @@ async def test_an_invitation_to_nobody_is_refused(tenant: Tenant, arguments: lis
 
 async def test_an_invitation_into_an_empty_database_says_what_to_do_first(empty_tenant: Tenant) -> None:
     key = base64.b64encode(X25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
-    done = await empty_tenant.run("invite", "--to", key)
+    done = await empty_tenant.run("invitation", "--to", key)
     assert (done.returncode, done.stdout) == (1, "")
     assert "run `schema` first" in done.stderr
     assert done.stderr.count("\n") == 1
