@@ -12,7 +12,7 @@ import os
 import pwd
 import shutil
 import signal
-from hashlib import sha256
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -36,6 +36,7 @@ SETTINGS = {
     "logging_collector": "off",  # we keep the log
     "log_line_prefix": "%m %d ",
 }
+PORT_TAKEN = "could not create any TCP/IP sockets"
 STILL_FULL = ("53300",)  # too many connections: busy, not ill
 
 
@@ -87,13 +88,13 @@ class Postgres(Daemon):
         if said is not None:
             self._root = Path(said)
         elif self._account is not None and not can_pass(self.home.postgres, self._account.uid, self._account.gid):
-            self._root = ELSEWHERE / sha256(os.fsencode(self.home.path)).hexdigest()[:16]
+            if not ELSEWHERE.is_dir():
+                ELSEWHERE.mkdir()
+                ELSEWHERE.chmod(0o711)
+            # A name of its own: a cluster that some other home left there was made from another root key.
+            self._root = Path(tempfile.mkdtemp(prefix=f"{self.home.path.name}-", dir=ELSEWHERE))
+            self._root.chmod(0o711)
             write_json(self.home.postgres / "cluster.json", {"root": str(self._root)})
-        if self._root != self.home.postgres:
-            for folder in (ELSEWHERE, self._root):
-                if not folder.is_dir():
-                    folder.mkdir()
-                    folder.chmod(0o711)
         self.port = self.home.ports().get("postgres", 0)
         if not self.port:
             self._take_new_port()
@@ -155,7 +156,7 @@ class Postgres(Daemon):
         half.rename(self._data)
 
     async def spawn(self) -> Child:
-        if "in use" in self.trouble or "could not bind" in self.trouble:
+        if PORT_TAKEN in self.trouble:
             self._take_new_port()
         options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
         return await self.children.spawn(
