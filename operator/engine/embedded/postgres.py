@@ -20,6 +20,7 @@ import asyncpg
 
 from skep.operator.engine.embedded.children import Account, Child, Children
 from skep.operator.engine.embedded.daemon import Daemon
+from skep.operator.engine.embedded.files import write_atomically
 from skep.operator.engine.embedded.home import Home, can_pass, read_json, write_json
 from skep.operator.engine.embedded.workshop import base_environment, free_port
 from skep.operator.errors import SkepError, UsageError
@@ -36,6 +37,14 @@ SETTINGS = {
     "logging_collector": "off",  # we keep the log
     "log_line_prefix": "%m %d ",
 }
+# A tenant's login finds the databases of tenants only, and of those its own alone lets it in. The builder migrates
+# templates and owns nothing else.
+HBA = f"""\
+# Written by `skep up` at each start. First match counts.
+host all {ADMIN} 127.0.0.1/32 scram-sha-256
+host "/^t_" all 127.0.0.1/32 scram-sha-256
+host "/^skep_" skep_builder 127.0.0.1/32 scram-sha-256
+"""
 PORT_TAKEN = "could not create any TCP/IP sockets"
 STILL_FULL = ("53300",)  # too many connections: busy, not ill
 
@@ -108,6 +117,10 @@ class Postgres(Daemon):
         self._binaries = await asyncio.to_thread(self._reachable_binaries)
         if self.is_new:
             await self._make()
+        hba = self._data / "pg_hba.conf"
+        write_atomically(hba, HBA.encode())
+        if self._account is not None:
+            os.chown(hba, self._account.uid, self._account.gid)
 
     def _reachable_binaries(self) -> Path:
         found = installed()
