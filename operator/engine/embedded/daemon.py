@@ -75,7 +75,7 @@ class Daemon(ABC):
             pause = HEALTH_INTERVAL_S if self.healthy.is_set() else LOOK_S
             done, _ = await asyncio.wait({child.exited}, timeout=pause)
             if done:
-                self.trouble = f"{self.name} ended with {child.exited.result()}: {self.log.tail(3)}"
+                self.trouble = f"{self.name} ended with {child.exited.result()}: {self.log.tail(4)}"
                 return failures
             if wrong >= HEALTH_RETRIES:
                 self.trouble = f"{self.name} does not answer: {said}"

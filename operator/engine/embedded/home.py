@@ -18,6 +18,7 @@ Everything is 0700 or 0600; only the folders above the cluster may be passed thr
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -123,6 +124,13 @@ class Home:
         found = read_json(self.path / "ports.json")
         return {str(name): int(port) for name, port in found.items()}
 
+    def postgres_port(self) -> int:
+        """Raises UsageError if PostgreSQL has never run here."""
+        port = self.ports().get("postgres")
+        if port is None:
+            raise UsageError(f"PostgreSQL has not been started in {self.path} yet", remedy="`skep up` starts it")
+        return port
+
     def keep_port(self, name: str, port: int) -> None:
         write_json(self.path / "ports.json", self.ports() | {name: port})
 
@@ -150,6 +158,8 @@ class Home:
         elsewhere = read_json(self.postgres / "cluster.json").get("root")
         if elsewhere:
             shutil.rmtree(elsewhere, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another home's cluster is beside it
+                Path(elsewhere).parent.rmdir()
         for name in FOLDERS:
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in FILES:

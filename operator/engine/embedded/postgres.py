@@ -12,7 +12,7 @@ import os
 import pwd
 import shutil
 import signal
-from hashlib import sha256
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import asyncpg
 
 from skep.operator.engine.embedded.children import Account, Child, Children
 from skep.operator.engine.embedded.daemon import Daemon
+from skep.operator.engine.embedded.files import write_atomically
 from skep.operator.engine.embedded.home import Home, can_pass, read_json, write_json
 from skep.operator.engine.embedded.workshop import base_environment, free_port
 from skep.operator.errors import SkepError, UsageError
@@ -36,6 +37,15 @@ SETTINGS = {
     "logging_collector": "off",  # we keep the log
     "log_line_prefix": "%m %d ",
 }
+# A tenant's login finds the databases of tenants only, and of those its own alone lets it in. The builder migrates
+# templates and owns nothing else.
+HBA = f"""\
+# Written by `skep up` at each start. First match counts.
+host all {ADMIN} 127.0.0.1/32 scram-sha-256
+host "/^t_" all 127.0.0.1/32 scram-sha-256
+host "/^skep_" skep_builder 127.0.0.1/32 scram-sha-256
+"""
+PORT_TAKEN = "could not create any TCP/IP sockets"
 STILL_FULL = ("53300",)  # too many connections: busy, not ill
 
 
@@ -87,13 +97,13 @@ class Postgres(Daemon):
         if said is not None:
             self._root = Path(said)
         elif self._account is not None and not can_pass(self.home.postgres, self._account.uid, self._account.gid):
-            self._root = ELSEWHERE / sha256(os.fsencode(self.home.path)).hexdigest()[:16]
+            if not ELSEWHERE.is_dir():
+                ELSEWHERE.mkdir()
+                ELSEWHERE.chmod(0o711)
+            # A name of its own: a cluster that some other home left there was made from another root key.
+            self._root = Path(tempfile.mkdtemp(prefix=f"{self.home.path.name}-", dir=ELSEWHERE))
+            self._root.chmod(0o711)
             write_json(self.home.postgres / "cluster.json", {"root": str(self._root)})
-        if self._root != self.home.postgres:
-            for folder in (ELSEWHERE, self._root):
-                if not folder.is_dir():
-                    folder.mkdir()
-                    folder.chmod(0o711)
         self.port = self.home.ports().get("postgres", 0)
         if not self.port:
             self._take_new_port()
@@ -107,6 +117,10 @@ class Postgres(Daemon):
         self._binaries = await asyncio.to_thread(self._reachable_binaries)
         if self.is_new:
             await self._make()
+        hba = self._data / "pg_hba.conf"
+        write_atomically(hba, HBA.encode())
+        if self._account is not None:
+            os.chown(hba, self._account.uid, self._account.gid)
 
     def _reachable_binaries(self) -> Path:
         found = installed()
@@ -155,7 +169,7 @@ class Postgres(Daemon):
         half.rename(self._data)
 
     async def spawn(self) -> Child:
-        if "in use" in self.trouble or "could not bind" in self.trouble:
+        if PORT_TAKEN in self.trouble:
             self._take_new_port()
         options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
         return await self.children.spawn(

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 
 NETWORKS = ("skep-edge-1", "skep-data-1")  # the Platform's default ones, which `skep init` makes on a swarm
 
+LOOPBACK = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - only if somebody asks for it
+
 
 class Operator(Daemon):
     name = "operator"
@@ -62,9 +65,16 @@ class Supervisor:
     """Use `running`. *path* is only remembered, for people who ask what is followed."""
 
     def __init__(
-        self, home: Home, *, port: int, path: Path | None = None, programs: Mapping[str, Program] = APP
+        self,
+        home: Home,
+        *,
+        port: int,
+        listen: str = LOOPBACK,
+        path: Path | None = None,
+        programs: Mapping[str, Program] = APP,
     ) -> None:
         self.home = home
+        self.listen = listen
         self.port = port
         self.path = path
         self._programs = programs
@@ -83,11 +93,16 @@ class Supervisor:
         if lock is None:
             raise UsageError(f"`skep up` already runs in {self.home.path}", remedy="`skep down` stops it")
         try:
-            refuse_taken(self.port)
+            refuse_taken(self.listen, self.port)
             yield await self._start()
         finally:
             await self._stop()
             self._leave(lock)
+
+    @property
+    def edge(self) -> str:
+        """Where Traefik answers, seen from here."""
+        return f"http://{LOOPBACK if self.listen == EVERYWHERE else self.listen}:{self.port}"
 
     async def healthy(self) -> None:
         """Returns once every part answers."""
@@ -98,7 +113,7 @@ class Supervisor:
             daemon.name: "" if daemon.healthy.is_set() else daemon.trouble or "starting" for daemon in self._daemons
         }
         path = str(self.path) if self.path is not None else None
-        return {"pid": os.getpid(), "port": self.port, "path": path, "parts": parts}
+        return {"pid": os.getpid(), "port": self.port, "edge": self.edge, "path": path, "parts": parts}
 
     async def _start(self) -> EmbeddedEngine:
         home = self.home
@@ -113,7 +128,7 @@ class Supervisor:
         engine.start()
         postgres = Postgres(home, engine.children, admin_password(keys))
         postgres.place()
-        traefik = Traefik(home, engine.children, self.port)
+        traefik = Traefik(home, engine.children, self.listen, self.port)
         operator = Operator(home, engine.children, lambda: self._environment(postgres.port))
         self._daemons = (postgres, traefik, operator)
         self._site = await serve(engine, home.socket, self.status)
@@ -139,7 +154,7 @@ class Supervisor:
         return {
             "SKEP_ENGINE": f"embedded:{self.home.socket}",
             "SKEP_SECRETS_DIR": str(self.home.secrets),
-            "SKEP_EDGE_URL": f"http://127.0.0.1:{self.port}",
+            "SKEP_EDGE_URL": self.edge,
             "SKEP_EDGE_SUFFIX": "" if self.port == 80 else f":{self.port}",
             "SKEP_ADDRESSES": f"postgres=127.0.0.1:{postgres_port}",
             "SKEP_PROXIES": "127.0.0.1",

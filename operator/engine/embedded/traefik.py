@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import socket
 import sys
@@ -28,23 +29,25 @@ def binary() -> Path:
     return Path(found)
 
 
-def refuse_taken(port: int) -> None:
+def refuse_taken(listen: str, port: int) -> None:
     """Raises UsageError that names the port, if somebody listens on it or we may not."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((listen, port))
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise UsageError(f"{listen} is no address of this machine", remedy="see --listen") from error
             why = "is not for us to open" if isinstance(error, PermissionError) else "is taken by another program"
-            raise UsageError(f"port {port} of 127.0.0.1 {why}", remedy="choose another one with --port") from error
+            raise UsageError(f"port {port} of {listen} {why}", remedy="choose another one with --port") from error
 
 
 class Traefik(Daemon):
     name = "traefik"
 
-    def __init__(self, home: Home, children: Children, port: int) -> None:
+    def __init__(self, home: Home, children: Children, listen: str, port: int) -> None:
         super().__init__(home, children)
-        self.port = port
+        self._address = f"{listen}:{port}"
         self._ping = 0
 
     async def spawn(self) -> Child:
@@ -52,7 +55,7 @@ class Traefik(Daemon):
         return await self.children.spawn(
             [
                 binary(),
-                f"--entryPoints.web.address=127.0.0.1:{self.port}",  # no client is trusted for X-Forwarded-*
+                f"--entryPoints.web.address={self._address}",  # no client is trusted for X-Forwarded-*
                 f"--entryPoints.web.transport.lifeCycle.graceTimeOut={LET_FINISH_S}",
                 f"--entryPoints.ping.address=127.0.0.1:{self._ping}",
                 "--ping=true",
