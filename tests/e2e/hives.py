@@ -255,8 +255,10 @@ def on_swarm(swarm: TestSwarm, images: dict[str, str], work: Path) -> Iterator[H
         tear_down(hive)
 
 
-def deploy(hive: Hive) -> None:
-    hive.run("docker", "stack", "deploy", "--compose-file", ROOT / "swarm" / "skep.yml", "skep")
+def deploy(hive: Hive, *more: str) -> None:
+    """As README says; *more* are further files of `swarm/`."""
+    files = [part for name in ("skep.yml", *more) for part in ("--compose-file", ROOT / "swarm" / name)]
+    hive.run("docker", "stack", "deploy", *files, "skep")
 
 
 @contextlib.contextmanager
