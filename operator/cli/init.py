@@ -157,7 +157,8 @@ async def _secret(engine: SwarmEngine, name: str, data: bytes, key: RootKey) -> 
         await engine.create_secret(name, data, labels)
         say(f"secret {name}", done=True)
         return
-    if dict(found.labels).get("skep.fingerprint") != labels["skep.fingerprint"]:
+    known = dict(found.labels).get("skep.fingerprint")  # absent if `swarm/prepare` made it
+    if known not in (None, labels["skep.fingerprint"]):
         raise UsageError(
             f"secret {name} of this swarm was made from another root key",
             remedy="give the right one with --root-key; a new key would lock every tenant out",
