@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -120,6 +121,10 @@ class EmbeddedEngine:
         self._refuse_used("secret", stored.name, lambda spec: stored.name in files(spec.secrets))
         self._store.secrets.drop(stored)
         self._tell("secret", "remove", stored.id, stored.name)
+
+    def is_secret(self, name: str, data: bytes) -> bool:
+        """Whether *data* is what a task would read; not part of the port, and not served."""
+        return hmac.compare_digest(self._store.secrets.find(name).data, data)
 
     async def list_networks(self, *, label: str) -> tuple[Network, ...]:
         found = (stored.network for stored in self._store.networks if carries(stored.network.labels, label))

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from aiohttp import web
 
+from skep.operator.engine.embedded.brought import Brought
 from skep.operator.engine.embedded.children import Child, Children, born
 from skep.operator.engine.embedded.daemon import Daemon
 from skep.operator.engine.embedded.engine import EmbeddedEngine
@@ -132,6 +133,7 @@ class Supervisor:
         operator = Operator(home, engine.children, lambda: self._environment(postgres.port))
         self._daemons = (postgres, traefik, operator)
         self._site = await serve(engine, home.socket, self.status)
+        self._watching.append(asyncio.create_task(Brought(engine, home.brought).run(), name="brought"))
         is_new = postgres.is_new
         self._watch(traefik)
         if is_new:  # nobody is declared yet, so it may come up while the cluster is made
