@@ -73,7 +73,10 @@ class Hive:
         )
         self._chain = tenants.in_order()
         self._readings: dict[str, Reading] = {}
+        self._parsed: dict[str, tuple[int, Record]] = {}  # by the record's config: parsing costs, a fleet is read often
+        self._seen: dict[str, int] = {}  # each source's highest index, should the ledger get lost
         self._surveyed: object = None
+        self._surveying = asyncio.Lock()
         self._survey_due = asyncio.Event()
         self._requests_due = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -137,9 +140,9 @@ class Hive:
                 await self.resync()
                 failures = 0
                 await self.clock.sleep(self.settings.resync_s * self._draw.uniform(0.9, 1.1))
-            except TransientError as error:
+            except Exception as error:  # noqa: BLE001 - the tenants' own loop must not die of it
                 failures += 1
-                log.warning("resync failed", extra={"error": str(error), "failures": failures})
+                _tell("resync failed", error, failures=failures)
                 await self.clock.sleep(pause.delay(failures, self._draw))
 
     async def resync(self) -> None:
@@ -156,30 +159,36 @@ class Hive:
         self.ready.set()
 
     async def _follow(self) -> None:
-        """Hints; after each break a full list, because whatever happened in between was missed."""
+        """Hints; each new stream begins with a full list, because whatever happened before it was missed."""
         pause = Backoff(first_s=0.2, ceiling_s=15.0)
         failures = 0
         while True:
+            heard_at = self.world.heard_at
             try:
                 await self.world.follow(idle_s=self.settings.resync_s * 2)
                 failures = 0
-            except TransientError as error:
-                failures += 1
-                log.warning("stream of changes broke", extra={"error": str(error), "failures": failures})
+            except Exception as error:  # noqa: BLE001 - the tenants' own loop must not die of it
+                failures = 1 if self.world.heard_at != heard_at else failures + 1
+                _tell("stream of changes broke", error, failures=failures)
+            metrics.streams.inc()
             await self.clock.sleep(pause.delay(max(1, failures), self._draw))
-            with contextlib.suppress(TransientError):
-                await self.world.sync()
 
     def _names(self) -> list[str]:
         reported = {dict(config.labels).get(names.TENANT, "") for config in self.world.of_kind("status")}
         return sorted({*self.fleet.tenants, *self.fleet.absent, *self._records(), *reported} - {""})
 
     def _records(self) -> Mapping[str, Record]:
-        found = {}
+        parsed, found = self._parsed, {}
+        self._parsed = {}
         for config in self.world.of_kind("record"):
-            with contextlib.suppress(TerminalError):  # told by that tenant's own reconcile
-                record = records.from_config(config)
-                found[record.name] = record
+            known = parsed.get(config.id)
+            if known is None or known[0] != config.version:
+                try:
+                    known = config.version, records.from_config(config)
+                except TerminalError:  # told by that tenant's own reconcile
+                    continue
+            self._parsed[config.id] = known
+            found[known[1].name] = known[1]
         return found
 
     # Surveying
@@ -191,16 +200,23 @@ class Hive:
             self._survey_due.clear()
             try:
                 await self._survey()
-            except TransientError as error:
-                log.warning("survey failed", extra={"error": str(error)})
+            except Exception as error:  # noqa: BLE001 - the tenants' own loop must not die of it
+                _tell("survey failed", error)
                 await self.clock.sleep(1.0)
                 self._survey_due.set()
 
     async def _survey(self) -> None:
-        """From revisions to fates; tenants whose fate changed go into the queue."""
+        """From revisions to fates; tenants whose fate changed go into the queue.
+
+        What was seen is remembered before anybody acts on it; if that fails, nothing has changed and it is done again.
+        """
+        async with self._surveying:
+            await self._survey_alone()
+
+    async def _survey_alone(self) -> None:
         revisions = [revision for config in self.world.revisions if (revision := from_config(config)) is not None]
         owners = {name: record.owner for name, record in self._records().items() if record.leaving != "retained"}
-        ledger = self._ledger()
+        ledger = self._ledger().saw(self._seen)
         inputs = (frozenset((each.config_id, each.index) for each in revisions), ledger, owners)
         if inputs == self._surveyed:
             return
@@ -208,18 +224,19 @@ class Hive:
         self._readings = {
             each.config_id: self._readings[each.config_id] for each in revisions if each.config_id in self._readings
         }
+        newest = {state.name: state.newest.index for state in fleet.sources if state.newest is not None}
+        await self._remember(ledger.saw(newest))
+        self._seen = dict(ledger.saw(newest).seen)
         before = self.fleet
         if fleet.platform is None and before.platform is not None:
             log.error("no source declares a valid Platform any more; the last one is kept")
             fleet = replace(fleet, platform=before.platform)
-        self.fleet = fleet
         if fleet.platform is not None:
             await self._ports.servers.adopt(fleet.platform)
+        self.fleet = fleet
         for state in fleet.sources:
             metrics.source_problems.labels(state.name).set(len(state.problems))
             metrics.held_deletions.labels(state.name).set(state.held)
-        newest = {state.name: state.newest.index for state in fleet.sources if state.newest is not None}
-        await self._remember(ledger.saw(newest))
         self._surveyed = inputs
         everybody = before.platform != fleet.platform
         for name in {*before.tenants, *before.absent, *fleet.tenants, *fleet.absent}:
@@ -252,7 +269,17 @@ class Hive:
                     names.OPERATOR, b"who operates this hive; see the labels\n", word.labels()
                 )
         elif dict(config.labels) != word.labels():
-            await self.world.label_config(config, word.labels())
+            known = Announcement.from_labels(dict(config.labels))
+            if known.key_fingerprint not in ("", word.key_fingerprint):
+                # Each password derives from the root key: with another one every tenant would lose its database.
+                raise TerminalError(
+                    f"this hive was made with root key {known.key_id} ({known.key_fingerprint}), "
+                    f"the operator has {word.key_id} ({word.key_fingerprint}); nothing is touched",
+                    reason="RootKeyDiffers",
+                    remedy="give it the right key; to begin anew, remove config skep.operator",
+                )
+            with contextlib.suppress(NotFound):  # removed in between: said again at the next resync
+                await self.world.label_config(config, word.labels())
 
     async def _remember(self, ledger: Ledger) -> None:
         """Write the ledger if it says something new."""
@@ -270,17 +297,17 @@ class Hive:
     # Requests
 
     async def _consume_when_due(self) -> None:
+        await self.ready.wait()  # before the first survey an approval would fall on nothing
         while True:
             await self._requests_due.wait()
             self._requests_due.clear()
             for config in self.world.of_kind("request"):
                 try:
                     await self._consume(config.id)
-                except SkepError as error:
-                    log.warning("request failed", extra={"request": config.name, "error": str(error)})
-                    if isinstance(error, TransientError):
-                        await self.clock.sleep(1.0)
-                        self._requests_due.set()
+                except Exception as error:  # noqa: BLE001 - the tenants' own loop must not die of it
+                    _tell("request failed", error, request=config.name)
+                    await self.clock.sleep(1.0)
+                    self._requests_due.set()
 
     async def _consume(self, config_id: str) -> None:
         """Do what is asked, then remove the request; killed in between, it is done again and comes to the same."""
@@ -290,6 +317,7 @@ class Hive:
         try:
             request = approvals.from_config(config)
             log.info("request", extra={"verb": request.verb, "target": request.target, "author": request.author})
+            await self._survey()  # what the person saw may be newer than what was surveyed last
             if request.verb == "approve-deletions":
                 newest = next((each.newest for each in self.fleet.sources if each.name == request.target), None)
                 if newest is not None:
@@ -298,10 +326,10 @@ class Hive:
             elif request.verb == "forced-delete":
                 fate = self.fleet.tenants.get(request.target)
                 if isinstance(fate, Declared):
-                    await self._remember(self._ledger().force(request.target, digest_of(fate.effective)))
+                    await self._remember(self._ledger().force(request.target, digest_of(fate.document)))
                     self._survey_due.set()
             elif (held := self._records().get(request.target)) is not None:
-                await self._subject(request.target).save(records.approve(held, request.verb))
+                await self._subject(request.target, held).save(records.approve(held, request.verb))
                 self.queue.add(request.target)
         except TransientError:
             raise
@@ -311,7 +339,11 @@ class Hive:
 
     # Reconciling
 
-    def _subject(self, name: str) -> Subject:
+    def _record(self, name: str) -> Record | None:
+        config = self.world.config(names.record(name))
+        return records.from_config(config) if config is not None else None
+
+    def _subject(self, name: str, record: Record | None) -> Subject:
         platform = self.fleet.platform
         if platform is None:
             raise TerminalError(
@@ -319,8 +351,6 @@ class Hive:
                 reason="NoPlatform",
                 remedy="publish one: `skep apply manifests/demo`",
             )
-        config = self.world.config(names.record(name))
-        record = records.from_config(config) if config is not None else None
         return Subject(
             name, self.fleet.fate(name), platform, self._ports, lambda: load_of(self._records().values()), record
         )
@@ -329,7 +359,8 @@ class Hive:
         started = time.perf_counter()
         record: Record | None = None
         try:
-            subject = self._subject(name)
+            record = self._record(name)
+            subject = self._subject(name, record)
             error: Exception | None = None
             try:
                 result = await self._steps(subject)
@@ -436,6 +467,13 @@ class Hive:
                 return finding("Suspended", "Suspended", "suspended by its declaration")
             case _:
                 return finding("Ready", "Ready", "answers on every host")
+
+
+def _tell(what: str, error: Exception, **extra: object) -> None:
+    """A warning for what heals itself, an error with its traceback for what should not have happened."""
+    known = isinstance(error, SkepError)
+    level = logging.WARNING if isinstance(error, TransientError) else logging.ERROR
+    log.log(level, what, extra=extra | {"error": str(error)}, exc_info=None if known else error)
 
 
 def _same_fate(before: object, after: object) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from skep.operator.errors import UsageError
 
 FORMAT = "skep-root-key-v1"
+KEY_ID = r"[a-z0-9]{1,8}"  # a part of the names of secrets
 SCRAM_ITERATIONS = 4096  # PostgreSQL's default; the passwords are 256 random bits, so more rounds buy nothing
 
 
@@ -37,7 +39,7 @@ class RootKey:
     def parse(cls, text: str) -> RootKey:
         """Read the one-line form that `dump` writes. Raises UsageError without repeating the input."""
         parts = text.strip().split(":")
-        if len(parts) == 3 and parts[0] == FORMAT:
+        if len(parts) == 3 and parts[0] == FORMAT and re.fullmatch(KEY_ID, parts[1]):
             try:
                 material = base64.b64decode(parts[2], validate=True)
             except ValueError:
@@ -49,7 +51,9 @@ class RootKey:
     @classmethod
     def read(cls, path: Path) -> RootKey:
         try:
-            return cls.parse(path.read_text())
+            return cls.parse(path.read_text(encoding="ascii"))
+        except UnicodeDecodeError as error:
+            raise UsageError(f"the root key {path} is not readable", remedy="it is one line of ASCII") from error
         except OSError as error:
             raise UsageError(
                 f"cannot read the root key {path}: {error.strerror}", remedy="`skep init` makes one"

@@ -20,4 +20,7 @@ tenants = Gauge("skep_tenants", "Tenants by phase", ["phase"], registry=REGISTRY
 queue_depth = Gauge("skep_queue_depth", "Tenants that wait for a worker", registry=REGISTRY)
 source_problems = Gauge("skep_source_problems", "Problems in the newest revision", ["source"], registry=REGISTRY)
 held_deletions = Gauge("skep_brake_held", "Deletions that wait for an approval", ["source"], registry=REGISTRY)
+streams = Counter(
+    "skep_change_streams", "Streams of changes that ended: broken, or silent for too long", registry=REGISTRY
+)
 synced_at = Gauge("skep_last_resync_timestamp_seconds", "When the last full list was read", registry=REGISTRY)

@@ -6,12 +6,27 @@ Each field is `SKEP_<NAME>` in upper case; the default and its reason stand besi
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import get_origin, get_type_hints
 
 from skep.operator.errors import UsageError
+
+_ADDRESS = re.compile(r"[^\s=]+=[^\s=]+:[0-9]{1,5}")
+
+
+def _check(variable: str, text: str, value: object) -> None:
+    """A number that would make a loop spin or stand still, or an address that would fail at its first use."""
+    if isinstance(value, int | float) and not 0 < value < float("inf"):
+        raise UsageError(f"{variable}={text!r} must be above 0")
+    if variable == "SKEP_HTTP_PORT" and isinstance(value, int) and value > 65535:
+        raise UsageError(f"{variable}={text!r} is not a port")
+    if variable == "SKEP_ADDRESSES" and isinstance(value, tuple):
+        for entry in value:
+            if not _ADDRESS.fullmatch(entry):
+                raise UsageError(f"{variable}: {entry!r} is not like host=real-host:port")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +69,7 @@ class Settings:
                 try:
                     values[field.name] = tuple(text.split()) if get_origin(kind) is tuple else kind(text)
                 except ValueError as error:
-                    raise UsageError(f"{variable}={text!r} is not a {kind.__name__}") from error
+                    wanted = "whole number" if kind is int else "number"
+                    raise UsageError(f"{variable}={text!r} is not a {wanted}") from error
+                _check(variable, text, values[field.name])
         return cls(**values)  # type: ignore[arg-type]  # each value went through its field's own type

@@ -83,7 +83,9 @@ async def diff(shared: Shared, path: Path, source: str, prune: bool) -> int:
         return EXIT_FAILED
     async with shared.target.connect() as engine:
         view = await look(engine)
-        planned = draft(source, reading, view.revisions.get(source, ()), prune=prune)
+        planned = draft(
+            source, reading, view.revisions.get(source, ()), prune=prune, seen=view.ledger.seen.get(source, 0)
+        )
         if problems := publish.check(planned, view.revisions):
             tell(problems)
             return EXIT_FAILED
@@ -120,7 +122,7 @@ async def publish_reading(engine: Engine, reading: Reading, *, source: str, prun
     for _ in range(5):
         view = await look(engine)
         held = view.revisions.get(source, ())
-        planned = draft(source, reading, held, prune=prune)
+        planned = draft(source, reading, held, prune=prune, seen=view.ledger.seen.get(source, 0))
         if problems := publish.check(planned, view.revisions):
             tell(problems)
             click.echo(f"{count(len(problems), 'problem')}; nothing was published", err=True)
@@ -210,7 +212,14 @@ async def delete(shared: Shared, kind: str, name: str, force: bool) -> int:
             click.echo(f"tenant {name} is deleted until its document in {revision.config_name} changes")
             return 0
         gone = frozenset({("Tenant", name)})
-        planned = draft(revision.source, Reading(), view.revisions[revision.source], prune=False, without=gone)
+        planned = draft(
+            revision.source,
+            Reading(),
+            view.revisions[revision.source],
+            prune=False,
+            without=gone,
+            seen=view.ledger.seen.get(revision.source, 0),
+        )
         made = await publish.publish(engine, planned, author=author())
         await publish.collect(engine, (made, *view.revisions[revision.source]))
         policy = view.records[name].spec.deletion_policy if name in view.records else "Retain"

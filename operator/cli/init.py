@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -44,19 +46,41 @@ def say(step: str, *, done: bool) -> None:
     click.echo(f"{'made ' if done else 'there'}  {step}")
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `skep init` may be told; the defaults are for a swarm of one node."""
+
+    key_file: Path = Path("skep-root.key")
+    base_domain: str = "localhost"
+    image: str = "skep:0.1.0"
+    network_size: int = 22
+    address_pool: str | None = None
+    encrypted: bool = True
+    advertise_addr: str | None = None
+    postgres_node: str | None = None
+    yes: bool = False
+
+
+DEFAULT = Plan()
+
+
 @skep.command("init")
 @click.option(
     "--root-key",
     "key_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("skep-root.key"),
+    default=DEFAULT.key_file,
     show_default=True,
     help="Where the root key is, or shall be.",
 )
-@click.option("--base-domain", default="localhost", show_default=True, help="For the first platform document.")
-@click.option("--image", default="skep:0.1.0", show_default=True, help="The app image of the first platform document.")
+@click.option("--base-domain", default=DEFAULT.base_domain, show_default=True, help="For the first platform document.")
+@click.option("--image", default=DEFAULT.image, show_default=True, help="The app image of the first platform document.")
 @click.option(
-    "--network-size", type=click.IntRange(16, 26), default=22, show_default=True, help="Prefix length of each network."
+    "--network-size",
+    type=click.IntRange(16, 26),
+    default=DEFAULT.network_size,
+    show_default=True,
+    help="Prefix length of each network.",
 )
 @click.option("--address-pool", metavar="CIDR", help="Take the networks from here (default: the engine's own pool).")
 @click.option(
@@ -66,33 +90,31 @@ def say(step: str, *, done: bool) -> None:
 @click.option("--postgres-node", metavar="NODE", help="The node that keeps PostgreSQL's data (default: this one).")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @command
-async def init(
-    shared: Shared,
-    key_file: Path,
-    base_domain: str,
-    image: str,
-    network_size: int,
-    address_pool: str | None,
-    encrypted: bool,
-    advertise_addr: str | None,
-    postgres_node: str | None,
-    yes: bool,
-) -> int:
-    """Prepare a swarm: root key, secrets, networks, node labels, a first platform document. Run it as often as you like."""  # fmt: skip
+async def init(shared: Shared, /, **options: Any) -> int:
+    """Prepare a swarm: root key, secrets, networks, node labels, a first platform document.
+
+    Each step is done only if it is missing, so run it as often as you like.
+    """
     engine = SwarmEngine(docker_host(shared.target.context))
+    plan = Plan(**options)
     try:
-        await _swarm(engine, advertise_addr, yes=yes)
-        key = _root_key(key_file, yes=yes)
-        await _secret(engine, ROOT_KEY, key.dump().encode(), key)
-        await _secret(engine, POSTGRES_ADMIN, key.password("platform", "postgres-admin").encode(), key)
-        control = await _networks(engine, network_size, address_pool, encrypted=encrypted)
-        await _create(f"config {HBA}", lambda: engine.create_config(HBA, hba(control), {"skep.kind": "platform"}))
-        await _label_nodes(engine, postgres_node)
-        _platform(Path("platform.yaml"), base_domain, image)
+        await prepare(engine, plan)
+        _platform(Path("platform.yaml"), plan.base_domain, plan.image)
     finally:
         await engine.close()
     _next_steps()
     return 0
+
+
+async def prepare(engine: SwarmEngine, plan: Plan) -> None:
+    """Everything that the stack calls external."""
+    await _swarm(engine, plan.advertise_addr, yes=plan.yes)
+    key = _root_key(plan.key_file, yes=plan.yes)
+    await _secret(engine, ROOT_KEY, key.dump().encode(), key)
+    await _secret(engine, POSTGRES_ADMIN, key.password("platform", "postgres-admin").encode(), key)
+    control = await _networks(engine, plan.network_size, plan.address_pool, encrypted=plan.encrypted)
+    await _create(f"config {HBA}", lambda: engine.create_config(HBA, hba(control), {"skep.kind": "platform"}))
+    await _label_nodes(engine, plan.postgres_node)
 
 
 async def _swarm(engine: SwarmEngine, advertise: str | None, *, yes: bool) -> None:

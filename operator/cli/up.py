@@ -31,11 +31,16 @@ DEFAULT_PORT = 8080
 async def up(shared: Shared, path: Path | None, detach: bool, port: int | None, listen: str, timeout_s: float) -> int:
     """Start everything on this machine and keep it as PATH says, until Ctrl-C. Needs no Docker.
 
-    PATH is the whole of source `default`; it is read again whenever its files change.
+    PATH is the whole of source `default`; it is read again whenever its files change. With `skep --engine swarm up` the
+    same happens on this Docker's swarm: init, stack, apply; it returns when every tenant of PATH is Ready.
     """
     from skep.operator.cli import hosting
     from skep.operator.engine.embedded.home import Home
 
+    if shared.target.engine == "swarm":
+        from skep.operator.cli import stack
+
+        return await stack.up(shared, path, timeout_s=timeout_s)
     _refuse_swarm(shared)
     home = Home(shared.target.home_path)
     deadline = time.monotonic() + timeout_s

@@ -45,6 +45,12 @@ def check_service_name(name: str) -> None:
         raise EngineRefused(f"service name {name!r} is not up to 63 of letters, digits, '-' and '_'")
 
 
+def check_label(label: str) -> None:
+    """Raises EngineRefused for a filter that would let everything through: bodies travel with a list."""
+    if not label.partition("=")[0]:
+        raise EngineRefused("a list needs a label to filter by")
+
+
 def check_route(route: Route) -> None:
     """Raises EngineRefused for a name, host or header that could mean something else in an edge's configuration."""
     if not _ROUTE_NAME.fullmatch(route.name):

@@ -91,10 +91,13 @@ class Informer(Generic[T]):
             self.drop(object_id)
         elif self._read is None:
             await self.sync()
-        elif (item := await self._read(object_id)) is None:
-            self.drop(object_id)
         else:
-            self.put(item)
+            known_gone = object_id in self._gone
+            item = await self._read(object_id)
+            if item is None:
+                self.drop(object_id)
+            elif known_gone or object_id not in self._gone:  # else it was removed while it was read
+                self.put(item)
 
     def put(self, item: T) -> None:
         old = self._items.get(item.id)

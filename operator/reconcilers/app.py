@@ -20,11 +20,12 @@ from skep.operator.engine.spec import (
     Secret,
     Service,
     ServiceSpec,
+    Task,
     UpdatePolicy,
     pairs,
 )
 from skep.operator.errors import NameTaken, TerminalError
-from skep.operator.loop.registry import DONE, Result, Wait
+from skep.operator.loop.registry import DONE, Result
 from skep.operator.reconcilers import secret
 from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.subject import Subject, tenants
@@ -200,6 +201,27 @@ def _show(value: object) -> str:
             return str(value)
 
 
+def not_ours(service: str) -> TerminalError:
+    return TerminalError(
+        f"service {service} belongs to somebody else (its {names.UID} label differs)",
+        reason="NotOurs",
+        remedy=f"rename or remove it: `docker service rm {service}`",
+    )
+
+
+def was_rolled_back(record: Record, desired: ServiceSpec, observed: Service) -> bool:
+    """Whether the engine tried *desired* and went back. A rollback restores the labels of the spec before.
+
+    *attempted* is written once the engine took the update: an older rollback must not be taken for one of this spec.
+    """
+    revision = revision_label(desired)
+    return (
+        record.attempted == revision
+        and observed.update_state in ROLLED_BACK
+        and revision_label(observed.spec) != revision
+    )
+
+
 def plan(desired: ServiceSpec, observed: Service | None, file: AppFile, files: Iterable[Config]) -> tuple[Action, ...]:
     """() when converged. Raises TerminalError if a service of our name is not this tenant's."""
     actions: list[Action] = []
@@ -208,11 +230,7 @@ def plan(desired: ServiceSpec, observed: Service | None, file: AppFile, files: I
     if observed is None:
         actions.append(CreateService(desired))
     elif dict(observed.spec.labels).get(names.UID) != dict(desired.labels)[names.UID]:
-        raise TerminalError(
-            f"service {desired.name} belongs to somebody else (its {names.UID} label differs)",
-            reason="NotOurs",
-            remedy=f"rename or remove it: `docker service rm {desired.name}`",
-        )
+        raise not_ours(desired.name)
     elif because := drift(desired, observed.spec):
         actions.append(UpdateService(observed.id, observed.version, desired, because))
     return tuple(actions)
@@ -248,12 +266,20 @@ async def apply(actions: Iterable[Action], record: Record, world: World) -> None
                     await world.create_service(spec)
                 except NameTaken:
                     await world.services.sync()
+                    if world.service(spec.name) is None:  # it does not even carry our label
+                        raise not_ours(spec.name) from None
             case UpdateService(service_id=service_id, version=version, spec=spec):
                 await world.update_service(service_id, version, spec)
             case Collect(kind="config", id=object_id):
                 await world.remove_config(object_id)
             case Collect(id=object_id):
                 await world.remove_secret(object_id)
+
+
+def last_error(tasks: Iterable[Task]) -> str:
+    """The engine's sentence about the newest task that failed; empty if none did."""
+    failed = [task for task in tasks if task.error]
+    return max(failed, key=lambda task: task.since.timestamp() if task.since else 0.0).error if failed else ""
 
 
 def server_of(platform: Platform, name: str) -> DatabaseServer:
@@ -289,21 +315,24 @@ async def reconcile(subject: Subject) -> Result:
 
     actions = plan(desired, observed, file, files)
     if observed is not None and actions:
-        if record.attempted == revision and observed.update_state in ROLLED_BACK:
+        if was_rolled_back(record, desired, observed):
             await subject.save(replace(record, latched=revision))
         if subject.known.latched == revision:
+            said = observed.update_message or "no reason given"
+            if error := last_error(await world.engine.list_tasks(service=observed.id)):
+                said = f"{said} ({error})"
             raise TerminalError(
-                f"the update did not get healthy and was rolled back: {observed.update_message or 'no reason given'}",
+                f"the update did not get healthy and was rolled back: {said}",
                 reason="RolledBack",
                 remedy="the old version keeps serving; change the declaration to try again",
             )
-        if observed.update_state == "updating" and record.attempted == revision:
-            return Wait("RollingOut", "the engine is still rolling out an earlier change", 1.0)
+        # A rollout that runs now is of somebody else's change: while ours runs, the spec is the desired one and there
+        # is nothing to do. A newer spec cancels it.
     if actions:
-        if record.attempted != revision or record.latched:
-            await subject.save(replace(record, attempted=revision, latched=""))
         await apply(actions, record, world)
         observed = world.service(desired.name)
+    if record.attempted != revision or record.latched:
+        await subject.save(replace(record, attempted=revision, latched=""))
     if observed is not None and observed.update_state != "updating":
         await apply(collect(observed, record, files, world.secrets_of(subject.name)), record, world)
     return DONE

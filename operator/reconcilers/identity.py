@@ -9,7 +9,7 @@ from skep.operator.errors import TerminalError
 from skep.operator.loop.registry import DONE, Result
 from skep.operator.reconcilers import record as records
 from skep.operator.reconcilers.database import reconciler as database
-from skep.operator.reconcilers.placement import place
+from skep.operator.reconcilers.placement import is_placed, place
 from skep.operator.reconcilers.record import Trace
 from skep.operator.reconcilers.subject import Subject, tenants
 from skep.operator.sources.fleet import Declared
@@ -20,7 +20,7 @@ async def trace(subject: Subject) -> Trace | None:
     world, platform = subject.ports.world, subject.platform
     edge, data = platform.spec.networks.edge, platform.spec.networks.data
     uid = server_name = system_id = ""
-    provisioned = False
+    provisioned = retained = False
     networks: tuple[str, ...] = ()
     for service in world.services_of(subject.name):
         uid = dict(service.spec.labels).get(names.UID, "")
@@ -31,7 +31,7 @@ async def trace(subject: Subject) -> Trace | None:
         found = await database.trace(server, subject.name)
         if found is not None and uid in ("", found.comment["uid"]):
             uid, server_name = str(found.comment["uid"]), server.spec.name
-            provisioned = found.limit != 0
+            provisioned, retained = found.limit != 0, not found.open
             system_id = (await server.catalog()).system_id if provisioned else ""
     if not uid:
         return None
@@ -40,6 +40,7 @@ async def trace(subject: Subject) -> Trace | None:
         server_name,
         system_id,
         provisioned,
+        retained and not networks,  # with its service there, somebody else closed it: the database reconciler opens it
         edge_network=next((name for name in networks if name in edge), ""),
         data_network=next((name for name in networks if name in data), ""),
     )
@@ -65,7 +66,9 @@ async def reconcile(subject: Subject) -> Result:
     )
     if desired is not None and not desired.leaving:
         key_id = desired.key_id or subject.ports.keys.id
-        desired = place(replace(desired, key_id=key_id), subject.platform, subject.load())
+        desired = replace(desired, key_id=key_id)
+        if not is_placed(desired):  # counting a fleet for each of its tenants would be quadratic
+            desired = place(desired, subject.platform, subject.load())
     if desired is not None:
         await subject.save(desired)
     return DONE

@@ -10,7 +10,7 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -29,7 +29,6 @@ PATH = "/.well-known/skep"
 PROBE_S = 3.0
 LOOK_AGAIN_S = 0.25  # while something starts: a task takes seconds, a probe about 2 ms
 ADDRESSES_KEPT_S = 2.0
-STUCK_AFTER_S = 30.0  # a task that is New or Pending this long is stuck, and its error says why
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +121,14 @@ def first_wrong(probes: Iterable[Probe]) -> Probe | None:
     return next((probe for probe in probes if not probe.ok), None)
 
 
-def waiting_for(service: Service, tasks: Iterable[Task], revision: str) -> tuple[str, str]:
+def waiting_for(service: Service, tasks: Sequence[Task]) -> tuple[str, str]:
     """Reason and sentence for a service that does not run as it should: the engine's own error where it has one."""
     current = [task for task in tasks if task.wanted in ("running", "new", "ready", "accepted")]
-    failed = [task for task in tasks if task.error]
     for task in current:
         if task.error:
             return "TaskStuck", f"{service.name}: {task.error}"
-    if failed and not any(task.state == "running" for task in current):
-        newest = max(failed, key=lambda task: task.since.timestamp() if task.since else 0.0)
-        return "TaskFailing", f"{service.name}: {newest.error}"
+    if (error := app.last_error(tasks)) and not any(task.state == "running" for task in current):
+        return "TaskFailing", f"{service.name}: {error}"
     if service.update_state == "updating":
         return "RollingOut", f"{service.name} is being updated"
     return "Starting", f"{service.name} is starting"
@@ -166,5 +163,5 @@ async def reconcile(subject: Subject) -> Result:
     running = [task for task in tasks if task.state == "running" and task.wanted == "running"]
     if len(running) >= service.spec.replicas and service.update_state != "updating":
         return Wait("NotRouted", wrong.said, LOOK_AGAIN_S)
-    reason, message = waiting_for(service, tasks, revision)
+    reason, message = waiting_for(service, tasks)
     return Wait(reason, message, LOOK_AGAIN_S)

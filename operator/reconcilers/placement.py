@@ -19,6 +19,10 @@ def load_of(records: Iterable[Record]) -> Mapping[str, int]:
     return load
 
 
+def is_placed(record: Record) -> bool:
+    return bool(record.server and record.edge_network and record.data_network)
+
+
 def place(record: Record, platform: Platform, load: Mapping[str, int]) -> Record:
     """*record* with every empty place filled. Raises TransientError when all servers are full."""
     spec = platform.spec

@@ -37,7 +37,7 @@ class Record:
     *provisioned*: the database was complete once; from then on it is never made again without a person.
     *generation* counts changes of *spec*. *attempted*: the revision last sent to the engine; *latched*: the revision
     that the engine rolled back. *schema*: the image digest that last brought the schema up to date; *schema_failed*:
-    the one that could not.
+    the one that could not, and *schema_said* what it said.
     """
 
     name: str
@@ -56,10 +56,11 @@ class Record:
     key_id: str = ""
     schema: str = ""
     schema_failed: str = ""
+    schema_said: str = ""
     attempted: str = ""
     latched: str = ""
     leaving: Leaving = ""
-    config_id: str = ""
+    version: int = 0  # of the config it was read from: writes are compared against it
 
     @property
     def owner(self) -> Owner:
@@ -72,8 +73,8 @@ def data_of(record: Record) -> bytes:
 
 
 _TEXT_FIELDS = (
-    "source", "server", "system_id", "edge_network", "data_network", "key_id", "schema", "schema_failed", "attempted",
-    "latched", "leaving",
+    "source", "server", "system_id", "edge_network", "data_network", "key_id", "schema", "schema_failed", "schema_said",
+    "attempted", "latched", "leaving",
 )  # fmt: skip
 
 
@@ -126,7 +127,7 @@ def from_config(config: Config) -> Record:
             generation=int(label("generation")),
             secret_generation=int(label("secret_generation")),
             provisioned=label("provisioned") == "true",
-            config_id=config.id,
+            version=config.version,
             **{field: label(field) for field in _TEXT_FIELDS},  # type: ignore[arg-type]  # `leaving` is ours
         )
     except (KeyError, ValueError, ValidationError) as error:
@@ -145,6 +146,7 @@ class Trace:
     server: str = ""
     system_id: str = ""
     provisioned: bool = False
+    retained: bool = False  # its database was closed by a deletion that kept it
     edge_network: str = ""
     data_network: str = ""
 
@@ -192,6 +194,7 @@ def desire(
                 server=trace.server,
                 system_id=trace.system_id,
                 provisioned=trace.provisioned,
+                leaving="retained" if trace.retained else "",
                 edge_network=trace.edge_network,
                 data_network=trace.data_network,
             )
@@ -227,7 +230,7 @@ def approve(record: Record, verb: str) -> Record:
     """What a person's word changes: make a lost database anew, take a retained tenant up again, or erase it."""
     match verb:
         case "approve-database":
-            return replace(record, provisioned=False, system_id="", schema="", schema_failed="")
+            return replace(record, provisioned=False, system_id="", schema="", schema_failed="", schema_said="")
         case "approve-adopt" if record.leaving == "retained":
             return replace(record, leaving="")
         case "approve-purge" if record.leaving == "retained":

@@ -53,7 +53,8 @@ async def reconcile(subject: Subject) -> Result:
         return DONE
     remedy = "the old version keeps serving; change the image or the declaration to try again"
     if record.schema_failed == failure_key(record, image):
-        raise TerminalError(f"the migration of {image.ref} failed", reason="SchemaFailed", remedy=remedy)
+        said = record.schema_said or "no reason kept"
+        raise TerminalError(f"the migration of {image.ref} failed: {said}", reason="SchemaFailed", remedy=remedy)
     result = await ports.world.engine.run_job(job)
     if result.exit_code is None:  # it never ran, so nothing says that the migration is wrong
         raise TransientError(
@@ -62,10 +63,8 @@ async def reconcile(subject: Subject) -> Result:
             retry_after_s=5.0,
         )
     if not result.ok:
-        await subject.save(replace(subject.known, schema_failed=failure_key(record, image)))
-        said = result.error or result.output or "the job said nothing"
-        raise TerminalError(
-            f"the migration of {image.ref} failed: {said.strip()[-500:]}", reason="SchemaFailed", remedy=remedy
-        )
-    await subject.save(replace(subject.known, schema=key_of(image), schema_failed=""))
+        said = (result.error or result.output or "the job said nothing").strip()[-500:]
+        await subject.save(replace(subject.known, schema_failed=failure_key(record, image), schema_said=said))
+        raise TerminalError(f"the migration of {image.ref} failed: {said}", reason="SchemaFailed", remedy=remedy)
+    await subject.save(replace(subject.known, schema=key_of(image), schema_failed="", schema_said=""))
     return DONE

@@ -111,6 +111,12 @@ async def apply(actions: Iterable[Action], record: Record, keys: RootKey, world:
             await world.create_secret(want.name, password(record, keys).encode(), labels)
         except NameTaken:
             await world.secrets.sync()
+            if plan((want,), world.secrets_of(record.name)):  # not the one that we would have made
+                raise TerminalError(
+                    f"secret {want.name} belongs to somebody else",
+                    reason="NotOurs",
+                    remedy=f"remove it: `docker secret rm {want.name}`; it is made again",
+                ) from None
 
 
 @tenants.reconciler("secrets", after=("record",))

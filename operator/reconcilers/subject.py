@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from skep.crds.platform import Platform
@@ -87,7 +87,8 @@ class Subject:
                 case records.ChangeRecord(record=new):
                     config = world.config(names.record(new.name))
                     if config is not None:
-                        await world.label_config(config, records.labels_of(new))
+                        # The version that led to this, not the cache's: an approval may have been written meanwhile.
+                        await world.label_config(replace(config, version=new.version), records.labels_of(new))
         config = world.config(names.record(self.name))
         self.record = records.from_config(config) if config is not None else None
 

@@ -137,7 +137,7 @@ class World:
         await asyncio.gather(*(informer.sync() for informer in self._informers))
 
     async def follow(self, *, idle_s: float) -> None:
-        """Take hints until the stream breaks or is silent for *idle_s*; a quiet stream may be a dead one."""
+        """List everything, then take hints until the stream breaks or is silent for *idle_s*: it may be a dead one."""
         changes = self.engine.changes()
         try:
             while True:
@@ -147,6 +147,8 @@ class World:
                 except (StopAsyncIteration, TimeoutError):
                     return
                 self.heard_at = self._clock.monotonic()
+                if change.action == "connected":
+                    await self.sync()  # from here on no hint is lost; what was before is seen by a list
                 await self._take(change)
         finally:
             if (close := getattr(changes, "aclose", None)) is not None:

@@ -24,12 +24,17 @@ from skep.operator.sources.revision import Revision, by_source, decode
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A tenant as its source wants it. *index* is the revision's."""
+    """A tenant as its source wants it. *index* is the revision's, *document* what the source says in its own words."""
 
     source: str
     index: int
     effective: EffectiveTenant
-    uid: str | None = None  # said by the document: take over what carries this uid
+    document: Tenant
+
+    @property
+    def uid(self) -> str | None:
+        """Said by the document: take over what carries this uid."""
+        return self.document.metadata.uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +89,9 @@ class Fleet:
         return self.tenants.get(tenant) or self.absent.get(tenant)
 
 
-def digest_of(spec: EffectiveTenant) -> str:
-    """Tells two declarations of one tenant apart."""
-    return hashlib.sha256(repr(spec).encode()).hexdigest()[:16]
+def digest_of(document: Tenant) -> str:
+    """Tells two declarations of one tenant apart; a change of its plan or of the platform is not one of the tenant."""
+    return hashlib.sha256(repr(document).encode()).hexdigest()[:16]
 
 
 EMPTY = Fleet(None, MappingProxyType({}), MappingProxyType({}), ())
@@ -113,7 +118,8 @@ def survey(
     live = {name: found[0] for name, found in held.items() if found[0].index >= ledger.seen.get(name, 0)}
     readings = {name: read(revision) for name, revision in live.items()}
 
-    chosen, twice = _choose(readings, owners)
+    unread = _kept_by_unread(readings, owners)
+    chosen, twice = _choose(readings, owners, unread)
     chosen = _with_last_good(chosen, held, live, read)
     problems = tuple(problem for reading in readings.values() for problem in reading.problems) + twice
     declarations, cross = gather(Reading(tuple(document for _, document in chosen), problems))
@@ -126,6 +132,10 @@ def survey(
     source_of = {document.name: source for source, document in chosen if document.kind == "Tenant"}
     for source, reading in readings.items():
         for name in _tenants_named(reading):
+            if name in owners and owners[name].source == source:
+                source_of.setdefault(name, source)
+    for source, reading in readings.items():
+        for name in _tenants_named(reading) - unread:
             source_of.setdefault(name, source)
 
     platform = declarations.platform
@@ -134,9 +144,9 @@ def survey(
         index = live[source].index
         tenant = declarations.tenants.get(name)
         if platform is not None and tenant is not None:
-            spec = effective(platform, declarations.plans[tenant.spec.plan], tenant)
-            if ledger.forced.get(name) != digest_of(spec):
-                tenants[name] = Declared(source, index, spec, tenant.metadata.uid)
+            if name not in ledger.forced or ledger.forced[name] != digest_of(tenant):
+                spec = effective(platform, declarations.plans[tenant.spec.plan], tenant)
+                tenants[name] = Declared(source, index, spec, tenant)
         else:
             tenants[name] = Broken(source, index, tuple(of_tenant.get(name, ())) or problems[:1])
 
@@ -145,7 +155,7 @@ def survey(
     for name in source_of.keys() - tenants.keys():  # a person deleted it by force; its own document is overruled
         absent[name] = Absent(source_of[name], live[source_of[name]].index)
     states = tuple(
-        _state(name, live.get(name), held.get(name, ()), readings.get(name), absent)
+        _state(name, live.get(name), held.get(name, ()), readings.get(name), absent, problems)
         for name in sorted({*held, *ledger.seen})
     )
     general = tuple(problem for problem in problems if problem.kind != "Tenant" or not problem.name or problem in twice)
@@ -155,8 +165,14 @@ def survey(
 Chosen = list[tuple[str, Document]]
 
 
-def _choose(readings: Mapping[str, Reading], owners: Mapping[str, Owner]) -> tuple[Chosen, tuple[Problem, ...]]:
-    """One document a kind and name: a tenant's owner keeps it, else the first source by name; the others are told."""
+def _choose(
+    readings: Mapping[str, Reading], owners: Mapping[str, Owner], unread: frozenset[str]
+) -> tuple[Chosen, tuple[Problem, ...]]:
+    """One document a kind and name: a tenant's owner keeps it, else the first source by name; the others are told.
+
+    An owner keeps its tenant even if its own document is broken now, or may lie in what could not be read: a typing
+    error must not hand the tenant to another source.
+    """
     claims: dict[tuple[str, str], list[tuple[str, Document]]] = {}
     for source, reading in readings.items():
         for document in reading.documents:
@@ -165,7 +181,9 @@ def _choose(readings: Mapping[str, Reading], owners: Mapping[str, Owner]) -> tup
     twice: list[Problem] = []
     for (kind, name), found in claims.items():
         owner = owners.get(name) if kind == "Tenant" else None
-        keeper = next((source for source, _ in found if owner and source == owner.source), found[0][0])
+        keeper = found[0][0]
+        if owner is not None and (name in unread or owner.source in {source for source, _ in found}):
+            keeper = owner.source
         for source, document in found:
             if source == keeper:
                 chosen.append((source, document))
@@ -173,6 +191,17 @@ def _choose(readings: Mapping[str, Reading], owners: Mapping[str, Owner]) -> tup
                 message = f"{kind} {name} is declared by source {keeper} already; this one is left out"
                 twice.append(Problem(document.file, document.line, 1, message, kind, name))
     return chosen, tuple(twice)
+
+
+def _kept_by_unread(readings: Mapping[str, Reading], owners: Mapping[str, Owner]) -> frozenset[str]:
+    """Tenants whose own source names them only in a broken document, or could not be read to its end."""
+    kept: set[str] = set()
+    for source, reading in readings.items():
+        if reading.problems or not reading.complete:
+            owned = {name for name, owner in owners.items() if owner.source == source}
+            good = {document.name for document in reading.documents if isinstance(document.model, Tenant)}
+            kept |= (owned - good) & (owned if not reading.complete else _tenants_named(reading))
+    return frozenset(kept)
 
 
 def _with_last_good(
@@ -239,6 +268,7 @@ def _state(
     held: tuple[Revision, ...],
     reading: Reading | None,
     absent: Mapping[str, Absent],
+    problems: tuple[Problem, ...],
 ) -> SourceState:
     if newest is None or reading is None:
         said = f"its newest revision is gone ({held[0].label} is older)" if held else "all its revisions are gone"
@@ -247,6 +277,6 @@ def _state(
         name,
         newest,
         len(_tenants_named(reading)),
-        problems=reading.problems,
+        problems=tuple(problem for problem in problems if problem.file == newest.label),
         held=sum(1 for one in absent.values() if one.source == name and one.held),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from skep.crds.declarations import gather
 from skep.crds.reader import Document, Problem, Reading, join
 from skep.operator.engine.port import Engine
-from skep.operator.errors import InUse, NotFound, TransientError
+from skep.operator.errors import InUse, NotFound, TransientError, UsageError
 from skep.operator.names import revision as revision_name
 from skep.operator.sources.fleet import read_revision
 from skep.operator.sources.revision import Revision, digest_of, encode, from_config, labels_of
@@ -37,14 +37,19 @@ def draft(
     *,
     prune: bool,
     without: frozenset[tuple[str, str]] = frozenset(),
+    seen: int = 0,
 ) -> Draft:
     """Merge *reading* into the newest of *held* (newest first): added or replaced; with *prune* it is the whole source.
 
-    Documents keep their order and their text, comments included; new ones come last.
+    Documents keep their order and their text, comments included; new ones come last. Raises UsageError where a merge
+    would leave out, and so delete, what nobody asked to delete: the newest revision holds documents that cannot be
+    read and are not replaced, or it is older than *seen*, the highest index of this source that the operator saw.
     """
     newest = held[0] if held else None
-    before = read_revision(newest).documents if newest is not None and not prune else ()
     given = {(document.kind, document.name): document for document in reading.documents}
+    before: tuple[Document, ...] = ()
+    if not prune:
+        before = _to_merge_into(source, newest, frozenset(given) | without, seen)
     kept = {(document.kind, document.name) for document in before}
     merged = [given.get((document.kind, document.name), document) for document in before]
     merged += [document for key, document in given.items() if key not in kept]
@@ -52,6 +57,22 @@ def draft(
     text = join(documents).encode()
     number = max((revision.number or 0 for revision in held), default=0) + 1
     return Draft(source, documents, text, number, newest is not None and newest.digest == digest_of(text))
+
+
+def _to_merge_into(
+    source: str, newest: Revision | None, replaced: frozenset[tuple[str, str]], seen: int
+) -> tuple[Document, ...]:
+    remedy = "publish the whole source with `skep apply PATH --prune`"
+    if (newest.index if newest is not None else 0) < seen:
+        raise UsageError(f"the newest revision of {source} is gone, so there is nothing to merge into", remedy=remedy)
+    if newest is None:
+        return ()
+    reading = read_revision(newest)
+    lost = [each for each in reading.problems if (each.kind, each.name) not in replaced]
+    if lost or not reading.complete:
+        problem = (lost or list(reading.problems))[0]
+        raise UsageError(f"a merge would lose what cannot be read: {problem}", remedy=f"mend it, or {remedy}")
+    return reading.documents
 
 
 def check(draft: Draft, others: Mapping[str, tuple[Revision, ...]]) -> tuple[Problem, ...]:

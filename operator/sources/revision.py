@@ -67,13 +67,16 @@ def decode(body: bytes) -> bytes:
     """The documents' text. Raises UsageError for a broken or oversized archive."""
     if not body.startswith(b"\x1f\x8b"):
         return body
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        text = unpacker.decompress(body, MAX_PLAIN_BYTES + 1)
-    except zlib.error as error:
-        raise UsageError(f"the gzip body is damaged: {error}") from error
-    if len(text) > MAX_PLAIN_BYTES or not unpacker.eof:
-        raise UsageError(f"the gzip body is cut off or unpacks to more than {MAX_PLAIN_BYTES:,} bytes")
+    text = b""
+    while body:  # `cat a.gz b.gz` is one archive of two members: reading only the first would lose documents silently
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            text += unpacker.decompress(body, MAX_PLAIN_BYTES + 1 - len(text))
+        except zlib.error as error:
+            raise UsageError(f"the gzip body is damaged: {error}") from error
+        if len(text) > MAX_PLAIN_BYTES or not unpacker.eof:
+            raise UsageError(f"the gzip body is cut off or unpacks to more than {MAX_PLAIN_BYTES:,} bytes")
+        body = unpacker.unused_data
     return text
 
 

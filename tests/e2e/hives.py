@@ -20,7 +20,6 @@ from typing import Any, Literal
 
 import docker.errors
 from docker.models.containers import Container
-from docker.models.services import Service
 
 from tests.e2e.browser import Browser
 from tests.rig.swarm import TestSwarm
@@ -123,8 +122,7 @@ class Hive:
         if self.swarm is not None:
             environment = {"PGPASSWORD": password} if password is not None else {}
             host = ["-h", "postgres"] if password is not None else []
-            code, output = self.postgres_container().exec_run(["psql", *host, *words], environment=environment)
-            text = output.decode()
+            code, text = inside(self.postgres_container(), ["psql", *host, *words], environment=environment)
         else:
             code, text = self._embedded_sql(words, password)
         if code != 0:
@@ -161,8 +159,9 @@ class Hive:
         assert self.swarm is not None
         return self.swarm.client
 
-    def service(self, name: str) -> Service:
-        return self.client.services.get(name)
+    def service(self, name: str) -> Any:  # the SDK's services are untyped
+        services: Any = self.client.services
+        return services.get(name)
 
     def running_tasks(self, service: str) -> set[str]:
         tasks = self.service(service).tasks({"desired-state": "running"})
@@ -188,10 +187,17 @@ class Hive:
         }
         for config in self.client.configs.list(filters={"label": "skep.kind"}):
             if config.attrs["Spec"]["Labels"]["skep.kind"] in ("record", "status", "settings"):
-                found[f"config {config.name}"] = config.version
+                found[f"config {config.name}"] = config.attrs["Version"]["Index"]
         for secret in self.client.secrets.list(filters={"label": "skep.tenant"}):
-            found[f"secret {secret.name}"] = secret.version
+            found[f"secret {secret.name}"] = secret.attrs["Version"]["Index"]
         return found
+
+
+def inside(container: Container, words: list[str], **options: Any) -> tuple[int, str]:
+    """Exit code and output of a command in a container."""
+    run: Any = container.exec_run
+    code, output = run(words, **options)
+    return int(code), output.decode(errors="replace")
 
 
 def tenant(name: str, plan: str = "free", **spec: Any) -> dict[str, Any]:
@@ -230,10 +236,10 @@ def free_port() -> int:
 def on_swarm(swarm: TestSwarm, images: dict[str, str], work: Path) -> Iterator[Hive]:
     """The stack on three managers, deployed as the README says, with the demo's tenants."""
     node = swarm.nodes[0]
-    _, group = node.container.exec_run(["stat", "-c", "%g", "/var/run/docker.sock"])
+    _, group = inside(node.container, ["stat", "-c", "%g", "/var/run/docker.sock"])
     environment = base_environment(work) | {
         "DOCKER_HOST": node.url,
-        "SKEP_DOCKER_GID": group.decode().strip(),
+        "SKEP_DOCKER_GID": group.strip(),
         "SKEP_IMAGE": images["app"],
         "SKEP_TRAEFIK_IMAGE": images["traefik"],
         "SKEP_POSTGRES_IMAGE": images["postgres"],
@@ -269,7 +275,7 @@ def embedded(work: Path) -> Iterator[Hive]:
 def tear_down(hive: Hive) -> None:
     """Leave the rig as it was found: no service, secret, config, network, volume or label of ours."""
     assert hive.swarm is not None
-    client = hive.swarm.client
+    client: Any = hive.swarm.client
     for service in client.services.list():
         service.remove()
     for node in hive.swarm.nodes:
@@ -304,4 +310,4 @@ def embedded_binaries() -> Path:
 
 
 def postgres_port(home: Any) -> int:
-    return int(home.postgres_port())
+    return int(home.ports()["postgres"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.e2e.hives import Hive, deploy, tenant
+from tests.e2e.hives import Hive, deploy, inside, tenant
 from tests.e2e.load import Load
 from tests.rig import images
 
@@ -29,8 +29,7 @@ def test_nothing_of_a_tenant_carries_a_stack_label(hive: Hive) -> None:
 
 def test_no_secret_is_seen_from_outside_the_task(hive: Hive) -> None:
     container = hive.containers("skep-acme-web")[0]
-    _, output = container.exec_run(["cat", "/run/secrets/database-password"], user="10001")
-    canary = output.decode().strip()
+    canary = inside(container, ["cat", "/run/secrets/database-password"], user="10001")[1].strip()
     assert len(canary) == 43
     places = [json.dumps(service.attrs) for service in hive.client.services.list()]
     places += [json.dumps(config.attrs) for config in hive.client.configs.list()]
@@ -44,7 +43,7 @@ def _command_lines(hive: Hive) -> str:
     """Of every process on every node, with its environment."""
     assert hive.swarm is not None
     lines = ["sh", "-c", "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'"]
-    return "".join(node.container.exec_run(lines)[1].decode(errors="replace") for node in hive.swarm.nodes)
+    return "".join(inside(node.container, lines)[1] for node in hive.swarm.nodes)
 
 
 def test_a_service_changed_by_hand_is_repaired(hive: Hive) -> None:
@@ -94,7 +93,8 @@ def test_the_plain_docker_way_a_b_a(hive: Hive) -> None:
     assert len([each for each in hive.client.configs.list() if each.name.startswith("plain-")]) == 2
 
     newest = max(
-        (each for each in hive.client.configs.list() if each.name.startswith("plain-")), key=lambda each: each.version
+        (each for each in hive.client.configs.list() if each.name.startswith("plain-")),
+        key=lambda each: int(each.attrs["Version"]["Index"]),
     )
     newest.remove()
     hive.until(lambda: hive.items("sources")["plain"]["status"]["problem"], what="the source has vanished")
@@ -163,14 +163,15 @@ def _quiet(hive: Hive, host: str) -> bool:
 def _resyncs(hive: Hive) -> int:
     """How often the running operator read everything, from its own metrics."""
     for container in hive.containers("skep_operator"):
-        code, output = container.exec_run(
+        code, output = inside(
+            container,
             [
                 "python3",
                 "-c",
                 "import urllib.request as u;print(u.urlopen('http://127.0.0.1:9120/metrics').read().decode())",
-            ]
+            ],
         )
-        for line in output.decode().splitlines():
+        for line in output.splitlines():
             if code == 0 and line.startswith("skep_resyncs_total"):
                 return int(float(line.split()[-1]))
     return 0

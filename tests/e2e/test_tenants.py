@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.e2e.hives import Hive, plan, tenant
+from tests.e2e.hives import Hive, inside, plan, tenant
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -193,9 +193,9 @@ def _password_of(hive: Hive, name: str) -> str:
     """As the app itself reads it: from its secret file."""
     if hive.kind == "swarm":
         container = hive.containers(f"skep-{name}-web")[0]
-        code, output = container.exec_run(["cat", "/run/secrets/database-password"], user="10001")
+        code, output = inside(container, ["cat", "/run/secrets/database-password"], user="10001")
         assert code == 0, output
-        return output.decode().strip()
+        return output.strip()
     from skep.operator.keys import RootKey
 
     uid = hive.items()[name]["metadata"]["uid"]

@@ -30,13 +30,17 @@ PROBE = Path(__file__).parents[1] / "rig" / "probe" / "probe.py"
 SCHEMA_LINE = '{"migrations": "0000", "applied": []}'
 
 
+async def never() -> None:
+    raise AssertionError("this engine is not to be restarted")
+
+
 @dataclass(frozen=True)
 class Subject:
-    """One engine under test. *restart* makes it go away and come back; *drop_hints* loses or doubles change hints."""
+    """One engine under test, and the probe's *image* on it. *restart* makes it go away and come back."""
 
     engine: Engine
     image: str
-    restart: Callable[[], Awaitable[None]]
+    restart: Callable[[], Awaitable[None]] = never
     patience_s: float = 60.0  # for a task to start, fail and be rolled back
 
 
@@ -61,12 +65,13 @@ async def memory(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
 async def swarm(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     rig: TestSwarm = request.getfixturevalue("swarm")
     image: str = request.getfixturevalue("probe_image")
-    engine = SwarmEngine(rig.url)
+    follower = (rig.leader() + 1) % len(rig.nodes)  # what it is asked, it passes on to the leader
+    engine = SwarmEngine(rig.nodes[follower].url)
 
     async def restart() -> None:
         """The manager that we talk to loses power and comes back; the two others keep the quorum."""
-        await asyncio.to_thread(rig.kill_node, 0)
-        await asyncio.to_thread(rig.start_node, 0)
+        await asyncio.to_thread(rig.kill_node, follower)
+        await asyncio.to_thread(rig.start_node, follower)
 
     yield Subject(engine, image, restart)
     await engine.close()

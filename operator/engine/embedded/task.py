@@ -72,7 +72,10 @@ class TaskRun:
         try:
             try:
                 program = self._workshop.program(self.spec.image)
-                env = self._workshop.lay_out(folder, self.spec) | {"SKEP_PORT": str(self.port)}
+                env = self._workshop.lay_out(folder, self.spec) | {
+                    "SKEP_HOST": "127.0.0.1",
+                    "SKEP_PORT": str(self.port),
+                }
                 child = await self._workshop.children.spawn((*program, *self.spec.args), log, env=env, cwd=folder)
             except (SkepError, OSError) as error:
                 self._end("rejected", str(error))

@@ -22,10 +22,11 @@ select json_build_object(
       'powers', array_remove(array[
           case when r.rolsuper then 'SUPERUSER' end, case when r.rolcreatedb then 'CREATEDB' end,
           case when r.rolcreaterole then 'CREATEROLE' end, case when r.rolreplication then 'REPLICATION' end,
-          case when r.rolbypassrls then 'BYPASSRLS' end], null),
-      'groups', (select coalesce(json_agg(g.rolname order by g.rolname), '[]') from pg_auth_members m
+          case when r.rolbypassrls then 'BYPASSRLS' end, case when not r.rolinherit then 'NOINHERIT' end,
+          case when r.rolvaliduntil < 'infinity' then 'EXPIRES' end], null),
+      'groups', (select coalesce(json_agg(distinct g.rolname order by g.rolname), '[]') from pg_auth_members m
                  join pg_roles g on g.oid = m.roleid where m.member = r.oid),
-      'delegates', (select coalesce(json_agg(g.rolname order by g.rolname), '[]') from pg_auth_members m
+      'delegates', (select coalesce(json_agg(distinct g.rolname order by g.rolname), '[]') from pg_auth_members m
                  join pg_roles g on g.oid = m.roleid where m.member = r.oid and m.admin_option)))
     from pg_authid r where r.rolname like any($1)), '[]'),
   'settings', coalesce((select json_agg(json_build_object(
@@ -41,7 +42,7 @@ class Role:
     login: bool
     limit: int
     verifier: str | None
-    powers: tuple[str, ...] = ()
+    powers: tuple[str, ...] = ()  # attributes that a role of ours has not, EXPIRES and NOINHERIT among them
     groups: tuple[str, ...] = ()
     delegates: tuple[str, ...] = ()  # roles it may hand on to others; always empty for ours
 

@@ -16,6 +16,8 @@ from skep.operator.reconcilers.database.catalog import Catalog, Role
 
 TEMPLATE_ROLE = "skep_template"  # owns what is inside templates, and no database
 IDLE_IN_TRANSACTION_S = 60.0
+SHARED = ("postgres", "template1")  # PostgreSQL lets PUBLIC connect to both
+INVALID = -2  # the connection limit of a database whose DROP was interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,19 @@ def _roles(spec: DatabaseSpec, observed: Catalog) -> list[Action]:
     return actions
 
 
+def close_shared(observed: Catalog) -> tuple[str, ...]:
+    """Statements that keep tenants out of the databases of a fresh server; () once done.
+
+    A tenant inside `postgres` sees others' activity there, and one inside `template1` blocks every CREATE DATABASE.
+    """
+    return tuple(
+        f"revoke connect, temporary on database {ident(name)} from public"
+        for name in SHARED
+        if (known := observed.databases.get(name)) is not None
+        and (known.grants is None or any(grant.startswith("=") for grant in known.grants))
+    )
+
+
 def ident(name: str) -> str:
     """A quoted identifier. Names are made by skep from checked parts; this is the second lock."""
     if not name or "\0" in name or len(name.encode()) > 63:
@@ -216,7 +231,10 @@ def sql(action: Action) -> tuple[str, ...]:
             return (f"create role {ident(name)} nologin",)
         case SetRole(name=name, login=login, verifier=verifier, group=group, drop=drop):
             password = f"password {literal(verifier)}" if verifier is not None else "password null"
-            plain = "nosuperuser nocreatedb nocreaterole noreplication nobypassrls connection limit -1"
+            plain = (
+                "nosuperuser nocreatedb nocreaterole noreplication nobypassrls inherit "
+                "connection limit -1 valid until 'infinity'"
+            )
             change = f"alter role {ident(name)} {'login' if login else 'nologin'} {plain} {password}"
             revoke = tuple(f"revoke {ident(stranger)} from {ident(name)}" for stranger in drop)
             return (change, *revoke, *((f"grant {ident(group)} to {ident(name)}",) if group else ()))
@@ -231,13 +249,14 @@ def sql(action: Action) -> tuple[str, ...]:
             )
         case Grant(name=name, admin=admin, revoke=strangers):
             revoke = tuple(
-                f"revoke all on database {ident(name)} from {ident(each) if each else 'public'}" for each in strangers
+                f"revoke all on database {ident(name)} from {ident(each) if each else 'public'} cascade"
+                for each in strangers
             )
             return (
                 f"alter database {ident(name)} owner to {ident(admin)}",
                 *revoke,
-                f"revoke all on database {ident(name)} from public",
-                f"revoke all on database {ident(name)} from {ident(name)}",
+                f"revoke all on database {ident(name)} from public cascade",
+                f"revoke all on database {ident(name)} from {ident(name)} cascade",
                 f"grant all on database {ident(name)} to {ident(admin)}",
                 f"grant connect, temporary on database {ident(name)} to {ident(name)}",
             )

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from skep.operator import names
-from skep.operator.errors import TransientError
+from skep.operator.errors import TerminalError, TransientError
 from skep.operator.keys import RootKey
 from skep.operator.loop.registry import DONE, Result
 from skep.operator.reconcilers import secret
 from skep.operator.reconcilers.database.catalog import Database
 from skep.operator.reconcilers.database.plan import (
+    INVALID,
     Action,
     DatabaseSpec,
     Furnish,
@@ -98,8 +99,8 @@ async def reconcile(subject: Subject) -> Result:
 async def trace(server: Server, tenant: str) -> Database | None:
     """The database that *tenant* left on this server without a record; None if there is none.
 
-    Two databases of one name (a retained one and its successor) say nothing: a person must decide. A server that
-    does not answer raises: a new identity must not be minted because an old one could not be seen.
+    Raises TerminalError for two databases of one name (a retained one and its successor): a person must decide. A
+    server that does not answer raises too: a new identity must not be minted because an old one could not be seen.
     """
     prefix = f"t_{tenant}_"
     catalog = await server.seek(prefix)
@@ -108,7 +109,14 @@ async def trace(server: Server, tenant: str) -> Database | None:
         for each in catalog.databases.values()
         if each.name.startswith(prefix) and each.comment.get("tenant") == tenant and each.comment.get("uid")
     ]
-    return found[0] if len(found) == 1 else None
+    if len(found) > 1:
+        raise TerminalError(
+            f"tenant {tenant} has no record, and {server.where} holds {len(found)} databases of it: "
+            f"{', '.join(sorted(each.name for each in found))}",
+            reason="IdentityUnclear",
+            remedy="remove or rename all but the one that it shall have",
+        )
+    return found[0] if found else None
 
 
 async def close(record: Record, server: Server) -> None:
@@ -131,7 +139,12 @@ async def drop(record: Record, server: Server) -> None:
         raise TransientError(f"database {name} is not this tenant's", reason="NotOurs", retry_after_s=60.0)
     await server.execute(
         [
-            *([f"alter database {ident(name)} with allow_connections false"] if database is not None else []),
+            # What an interrupted DROP DATABASE left can only be dropped again.
+            *(
+                [f"alter database {ident(name)} with allow_connections false"]
+                if database is not None and database.limit != INVALID
+                else []
+            ),
             f"drop database if exists {ident(name)} with (force)",
             *(f"drop role if exists {ident(role)}" for role in roles),
         ]

@@ -13,9 +13,10 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 import asyncpg
 
 from skep.crds.platform import DatabaseServer, Platform
-from skep.operator.errors import DatabaseUnavailable, SkepError, TerminalError, TransientError, UsageError
+from skep.operator.errors import DatabaseUnavailable, SkepError, TerminalError, TransientError
 from skep.operator.reconcilers.database import catalog
 from skep.operator.reconcilers.database.catalog import Catalog
+from skep.operator.reconcilers.database.plan import SHARED, close_shared
 from skep.operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -81,9 +82,11 @@ class Server:
         try:
             return path.read_text().strip()
         except OSError as error:
-            raise UsageError(
+            raise DatabaseUnavailable(
                 f"cannot read {path}, the password of {self.where}: {error.strerror}",
+                reason="DatabaseSecretMissing",
                 remedy="mount the secret into the operator; `skep init` does",
+                retry_after_s=10.0,
             ) from error
 
     async def _maintenance(self) -> asyncpg.Pool[asyncpg.Record]:
@@ -133,8 +136,12 @@ class Server:
                 await connection.close(timeout=5.0)
 
     async def refresh(self) -> Catalog:
-        """Read everything of ours: one query."""
-        self._catalog = await self._read(OURS)
+        """Read everything of ours, and the databases that a fresh server lets everybody enter: one query."""
+        found = await self._read((*OURS, *(_pattern(name) for name in SHARED)))
+        if closing := close_shared(found):
+            log.info("shared databases closed to PUBLIC", extra={"server": self.spec.name})
+            await self.execute(closing)
+        self._catalog = found
         return self._catalog
 
     async def catalog(self) -> Catalog:
@@ -183,14 +190,14 @@ class Servers:
         self._servers: dict[str, Server] = {}
 
     async def adopt(self, platform: Platform) -> None:
-        wanted = {spec.name: spec for spec in platform.spec.databases}
-        for name, server in list(self._servers.items()):
-            if wanted.get(name) != server.spec:
-                del self._servers[name]
+        before = self._servers
+        kept = {name: server for name, server in before.items() if server.spec in platform.spec.databases}
+        self._servers = {
+            spec.name: kept.get(spec.name) or Server(spec, self._settings) for spec in platform.spec.databases
+        }
+        for name, server in before.items():
+            if name not in kept:
                 await server.close()
-        for name, spec in wanted.items():
-            if name not in self._servers:
-                self._servers[name] = Server(spec, self._settings)
 
     def get(self, name: str) -> Server:
         try:
