@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -165,13 +166,17 @@ def test_killed_and_started_again_it_has_the_same_data(hive: Hive) -> None:
     uid = hive.items()["acme"]["metadata"]["uid"]
     hive.kill_supervisor()
     until(lambda: not hive.processes(), within_s=10.0)
+    lost = hive.skep("get", "tenants")
+    assert (lost.returncode, "`skep up` starts it" in lost.stderr) == (1, True)
     hive.must_up()
     assert rows(hive, "acme") == "kept"
     assert hive.items()["acme"]["metadata"]["uid"] == uid
     assert hive.get("acme")[0] == 200
     down = hive.skep("down")
     assert (down.returncode, hive.processes()) == (0, {})
-    hive.must_up()
+    port = json.loads((hive.home / "ports.json").read_text())["postgres"]
+    with socket.create_server(("127.0.0.1", port)):  # somebody else took the database's port meanwhile
+        hive.must_up()
     assert rows(hive, "acme") == "kept"
 
 
@@ -229,6 +234,13 @@ def test_in_the_foreground_it_tells_where_tenants_stand_until_it_is_interrupted(
         rest = process.stdout.read()
         assert process.wait(timeout=20) == 0
     assert "stopped" in rest
+    assert hive.processes() == {}
+
+
+def test_a_path_that_is_not_there_starts_nothing(hive: Hive) -> None:
+    for more in ((), ("--detach",)):
+        done = hive.skep("up", "/nowhere/at/all", "--port", str(hive.port), *more)
+        assert (done.returncode, "/nowhere/at/all" in done.stderr) == (2, True)
     assert hive.processes() == {}
 
 

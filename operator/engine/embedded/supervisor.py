@@ -90,7 +90,7 @@ class Supervisor:
         installed()
         binary()
         self.home.prepare()
-        lock = self.home.take_lock()
+        lock = await self._lock()
         if lock is None:
             raise UsageError(f"`skep up` already runs in {self.home.path}", remedy="`skep down` stops it")
         try:
@@ -115,6 +115,14 @@ class Supervisor:
         }
         path = str(self.path) if self.path is not None else None
         return {"pid": os.getpid(), "port": self.port, "edge": self.edge, "path": path, "parts": parts}
+
+    async def _lock(self) -> IO[bytes] | None:
+        """Somebody who only looks whether we run holds it for a moment."""
+        for _ in range(5):
+            if (lock := self.home.take_lock()) is not None:
+                return lock
+            await asyncio.sleep(0.05)
+        return None
 
     async def _start(self) -> EmbeddedEngine:
         home = self.home
