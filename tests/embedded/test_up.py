@@ -91,6 +91,18 @@ def test_a_crashed_app_comes_back(standing: Hive) -> None:
     until(lambda: standing.get("acme")[0] == standing.get("birch")[0] == 200)
 
 
+@pytest.mark.parametrize("word", ["operator", "traefik"])
+def test_a_crashed_part_comes_back(standing: Hive, word: str) -> None:
+    def found() -> set[int]:
+        return {pid for pid, words in standing.processes().items() if word in (words[-2], Path(words[0]).name)}
+
+    (victim,) = found()
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: bool(found() - {victim}))
+    until(lambda: standing.get("acme")[0] == 200)
+    assert standing.up().returncode == 0
+
+
 def test_a_crashed_database_comes_back(standing: Hive) -> None:
     (postmaster,) = [
         pid for pid, words in standing.processes().items() if words[0].endswith("/postgres") and "-D" in words

@@ -141,7 +141,12 @@ class Home:
 
     def take_lock(self) -> IO[bytes] | None:
         """The open lock, held until it is closed or the process ends; None if another process has it."""
-        handle = (self.path / "lock").open("ab")
+        try:
+            handle = (self.path / "lock").open("ab")
+        except OSError as error:
+            raise UsageError(
+                f"cannot write to {self.path}: {error.strerror}", remedy="it is another user's, or choose --home"
+            ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
