@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 
 # Importing a reconciler registers it; naming them here says which ones an operator has.
 RECONCILERS = (identity, database, schema, judge)
+# What rarely mends itself: told as Degraded at once, though it is tried again.
+BROKEN = frozenset({"TaskFailing", "TaskStuck", "JobNotStarted"})
 SURVEY_QUIET_S = 0.05  # revisions and approvals that arrive together are surveyed together
 
 
@@ -451,11 +453,12 @@ class Hive:
             case TerminalError() as terminal, _:
                 return finding("Degraded", terminal.reason, str(terminal))
             case TransientError() as transient, _:
-                return finding("Degraded" if settled else "Progressing", transient.reason, str(transient))
+                broken = settled or transient.reason in BROKEN
+                return finding("Degraded" if broken else "Progressing", transient.reason, str(transient))
             case Exception() as bug, _:
                 return finding("Degraded", "InternalError", f"{type(bug).__name__}: {bug}; see the operator's log")
             case _, Wait(reason=reason, message=message):
-                broken = settled or reason in ("TaskFailing", "TaskStuck")
+                broken = settled or reason in BROKEN
                 return finding("Degraded" if broken else "Progressing", reason, message)
             case _ if record is not None and record.leaving == "retained":
                 return finding(

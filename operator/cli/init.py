@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Plan:
     base_domain: str = "localhost"
     image: str = "skep:0.1.0"
     network_size: int = 22
-    address_pool: str | None = None
+    address_pool: str = "10.210.0.0/16"
     encrypted: bool = True
     advertise_addr: str | None = None
     postgres_node: str | None = None
@@ -82,7 +83,13 @@ DEFAULT = Plan()
     show_default=True,
     help="Prefix length of each network.",
 )
-@click.option("--address-pool", metavar="CIDR", help="Take the networks from here (default: the engine's own pool).")
+@click.option(
+    "--address-pool",
+    metavar="CIDR",
+    default=DEFAULT.address_pool,
+    show_default=True,
+    help="Take the networks from here.",
+)
 @click.option(
     "--encrypted/--not-encrypted", default=True, show_default=True, help="Encrypt traffic between nodes (needs ESP)."
 )
@@ -157,7 +164,8 @@ async def _secret(engine: SwarmEngine, name: str, data: bytes, key: RootKey) -> 
         await engine.create_secret(name, data, labels)
         say(f"secret {name}", done=True)
         return
-    if dict(found.labels).get("skep.fingerprint") != labels["skep.fingerprint"]:
+    known = dict(found.labels).get("skep.fingerprint")  # absent if `swarm/prepare` made it
+    if known not in (None, labels["skep.fingerprint"]):
         raise UsageError(
             f"secret {name} of this swarm was made from another root key",
             remedy="give the right one with --root-key; a new key would lock every tenant out",
@@ -165,17 +173,20 @@ async def _secret(engine: SwarmEngine, name: str, data: bytes, key: RootKey) -> 
     say(f"secret {name}", done=False)
 
 
-async def _networks(engine: SwarmEngine, size: int, pool: str | None, *, encrypted: bool) -> Network:
-    """control, edge-1 and data-1; those that an admin adds later carry the same label. The control network."""
-    import ipaddress
+async def _networks(engine: SwarmEngine, size: int, pool: str, *, encrypted: bool) -> Network:
+    """control, edge-1 and data-1; those that an admin adds later carry the same label. The control network.
 
-    subnets = iter(ipaddress.ip_network(pool).subnets(new_prefix=size)) if pool else None
+    A swarm's own pool gives /24s, on which the 254th task waits for an address without a word.
+    """
+    try:
+        subnets = ipaddress.ip_network(pool).subnets(new_prefix=size)
+    except ValueError as error:
+        raise UsageError(f"--address-pool {pool} with networks of /{size}: {error}") from error
     known = {network.name: network for network in await engine.list_networks(label=NETWORK_LABEL)}
-    for kind in KINDS:
+    for kind, subnet in zip(KINDS, subnets, strict=False):
         name = "skep-control" if kind == "control" else f"skep-{kind}-1"
-        subnet = str(next(subnets)) if subnets is not None else None
         if name not in known:
-            spec = NetworkSpec(name, subnet, encrypted=encrypted, labels=pairs({NETWORK_LABEL: kind}))
+            spec = NetworkSpec(name, str(subnet), encrypted=encrypted, labels=pairs({NETWORK_LABEL: kind}))
             await engine.create_network(spec)
         say(f"network {name}", done=name not in known)
     return next(each for each in await engine.list_networks(label=NETWORK_LABEL) if each.name == "skep-control")

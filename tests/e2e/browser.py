@@ -35,14 +35,14 @@ class Browser:
     def authority(self) -> str:
         return self.host if self.edge[1] == 80 else f"{self.host}:{self.edge[1]}"
 
-    def get(self, path: str = "/", *, timeout_s: float = 5.0) -> Answer:
-        return self._send("GET", path, None, timeout_s)
+    def get(self, path: str = "/", *, timeout_s: float = 5.0, follow: bool = True) -> Answer:
+        return self._send("GET", path, None, timeout_s, follow=follow)
 
     def post(self, path: str, **fields: str) -> Answer:
         form = fields | ({"csrf": self.csrf} if self.csrf else {})
         return self._send("POST", path, urlencode(form), 10.0)
 
-    def _send(self, method: str, path: str, body: str | None, timeout_s: float) -> Answer:
+    def _send(self, method: str, path: str, body: str | None, timeout_s: float, *, follow: bool = True) -> Answer:
         for _ in range(5):
             headers = {"Host": self.authority, "Accept-Language": "en"}
             if self.cookies:
@@ -61,7 +61,7 @@ class Browser:
                 self.cookies[name] = value
             if found := re.search(r'name="csrf" value="([0-9a-f]+)"', text):
                 self.csrf = found[1]
-            if answer.status not in (302, 303):
+            if answer.status not in (302, 303) or not follow:
                 return Answer(answer.status, text, dict(answer.headers), path)
             target = urlsplit(answer.headers["Location"])
             path = target.path + (f"?{target.query}" if target.query else "")

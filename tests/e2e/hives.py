@@ -247,7 +247,22 @@ def on_swarm(swarm: TestSwarm, images: dict[str, str], work: Path) -> Iterator[H
     hive = Hive("swarm", environment, (node.address, 80), work, images["app"], swarm)
     try:
         # No ESP in every kernel: an encrypted overlay passes nothing between nodes there.
-        hive.skep("init", "--yes", "--not-encrypted", "--base-domain", "localhost", "--postgres-node", "node0")
+        subnets = {"SKEP_CONTROL_SUBNET": "198.19.240.0/22", "SKEP_ENCRYPTED": "0"}
+        subnets |= {"SKEP_EDGE_SUBNET": "198.19.244.0/22", "SKEP_DATA_SUBNET": "198.19.248.0/22"}
+        prepared = subprocess.run(
+            [ROOT / "swarm" / "prepare"],
+            cwd=work,
+            env=environment | subnets,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert prepared.returncode == 0, prepared.stderr
+        # The plain way went first, so everything must be found as `skep init` would have made it.
+        made = hive.skep("init", "--yes", "--not-encrypted", "--base-domain", "localhost", "--postgres-node", "node0")
+        assert [line for line in made.stdout.splitlines() if line.startswith("made")] == [
+            "made   platform.yaml: the first declaration, for you to commit"
+        ], made.stdout
         deploy(hive)
         hive.skep("apply", demo(work / "demo", images["app"]), "--prune", "--wait")
         yield hive
@@ -255,8 +270,10 @@ def on_swarm(swarm: TestSwarm, images: dict[str, str], work: Path) -> Iterator[H
         tear_down(hive)
 
 
-def deploy(hive: Hive) -> None:
-    hive.run("docker", "stack", "deploy", "--compose-file", ROOT / "swarm" / "skep.yml", "skep")
+def deploy(hive: Hive, *more: str) -> None:
+    """As README says; *more* are further files of `swarm/`."""
+    files = [part for name in ("skep.yml", *more) for part in ("--compose-file", ROOT / "swarm" / name)]
+    hive.run("docker", "stack", "deploy", *files, "skep")
 
 
 @contextlib.contextmanager

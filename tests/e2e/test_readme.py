@@ -18,7 +18,7 @@ from tests.e2e.hives import ROOT
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(400)]
 
 # Tests of other files type these: the swarm's in test_swarm.py, and `make test` is what runs this.
-ELSEWHERE = ("make test", "docker ", "SKEP_DOCKER_GID=", "skep init", "skep apply")
+ELSEWHERE = ("make test", "docker ", "SKEP_DOCKER_GID=", "skep init", "skep apply", "swarm/prepare")
 
 
 def shown_commands() -> list[str]:

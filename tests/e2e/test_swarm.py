@@ -10,8 +10,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.e2e.hives import Hive, deploy, inside, tenant
+from tests.e2e.hives import ROOT, Hive, deploy, inside, tenant
 from tests.e2e.load import Load
+from tests.e2e.tls import https_get, self_signed
 from tests.rig import images
 
 pytestmark = [pytest.mark.swarm, pytest.mark.timeout(300)]
@@ -143,7 +144,7 @@ def test_removing_skeps_own_stack_and_deploying_it_again_writes_nothing_of_tenan
     )
     assert hive.running_tasks("skep-acme-web"), "tenants run on"
     deploy(hive)
-    hive.until(lambda: _quiet(hive, "acme.localhost"), within_s=120, what="acme answers again")
+    hive.until(lambda: _answers(hive, "acme.localhost"), within_s=120, what="acme answers again")
     # Past a resync of the new operator: had it something to write, it would have.
     hive.until(lambda: _resyncs(hive) >= 2, within_s=150, what="two resyncs")
     after = hive.writes()
@@ -153,7 +154,7 @@ def test_removing_skeps_own_stack_and_deploying_it_again_writes_nothing_of_tenan
     }
 
 
-def _quiet(hive: Hive, host: str) -> bool:
+def _answers(hive: Hive, host: str) -> bool:
     try:
         return hive.status_of(host) == 200
     except OSError:
@@ -256,3 +257,52 @@ def test_statuses_and_records_lost_come_back_the_same(hive: Hive) -> None:
             hive.client.configs.get(f"skep.{kind}.{name}").remove()
         hive.until(lambda: all(hive.phase(name) == "Ready" for name in uids), within_s=90, what=f"{kind}s are back")
     assert {name: item["metadata"]["uid"] for name, item in hive.items().items() if name in uids} == uids
+
+
+def test_skep_up_on_a_swarm_is_init_stack_and_apply_again_and_again(hive: Hive) -> None:
+    if not (hive.work / "swarm").exists():
+        (hive.work / "swarm").symlink_to(ROOT / "swarm")
+    done = hive.skep("up", "--engine", "swarm", hive.work / "demo")
+    assert "deployed the stack skep" in done.stdout
+    assert "skep_operator: up" in done.stdout
+    assert hive.phase("acme") == "Ready"
+
+
+def test_psql_opens_a_tenants_database_where_the_server_runs(hive: Hive) -> None:
+    opened = hive.skep("psql", "acme", "-XAtc", "select current_database()")
+    assert opened.stdout.strip() == hive.database_of("acme")
+    assert hive.swarm is not None
+    elsewhere = {**hive.environment, "DOCKER_HOST": hive.swarm.nodes[1].url}
+    there = Hive("swarm", elsewhere, hive.edge, hive.work, hive.image, hive.swarm).skep("psql", "acme", check=False)
+    assert there.returncode == 2
+    assert "runs on node node0" in there.stderr
+    assert "docker exec --interactive --tty" in there.stderr
+
+
+def test_https_at_the_edge_with_a_certificate_from_a_secret(hive: Hive) -> None:
+    """The Platform says `tls: certificate`: routes move to HTTPS, cookies become secure, Ready is judged over TLS."""
+    certificate, key = self_signed("*.localhost")
+    (hive.work / "cert.pem").write_bytes(certificate)
+    (hive.work / "key.pem").write_bytes(key)
+    hive.run("docker", "secret", "create", "skep.tls-certificate", hive.work / "cert.pem")
+    hive.run("docker", "secret", "create", "skep.tls-key", hive.work / "key.pem")
+    hive.declare(tenant("locked"), source="locked")
+    platform = (hive.work / "demo" / "platform.yaml").read_text()
+    try:
+        deploy(hive, "tls.yml")
+        (hive.work / "demo" / "platform.yaml").write_text(platform.replace("tls: off", "tls: certificate"))
+        hive.skep("apply", hive.work / "demo", "--prune")
+        hive.until(lambda: hive.items()["locked"]["status"]["urls"] == ["https://locked.localhost"], what="a new URL")
+        hive.until(lambda: hive.phase("locked") == "Ready", within_s=120, what="Ready over TLS")
+        status, headers = https_get(hive.edge[0], "locked.localhost", certificate)
+        assert status == 200
+        assert "max-age" in headers["Strict-Transport-Security"]
+        redirected = hive.browser("locked.localhost").get("/", follow=False)
+        assert redirected.status in (301, 308)
+        assert redirected.headers["Location"].startswith("https://locked.localhost")
+    finally:
+        (hive.work / "demo" / "platform.yaml").write_text(platform)
+        hive.skep("apply", hive.work / "demo", "--prune")
+        deploy(hive)
+        hive.until(lambda: _answers(hive, "acme.localhost"), within_s=120, what="plain HTTP again")
+        hive.until(lambda: hive.phase("acme") == "Ready", within_s=120, what="Ready again")
