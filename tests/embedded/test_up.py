@@ -153,6 +153,16 @@ def test_a_new_host_restarts_nothing(standing: Hive) -> None:
     assert {pid for pid in pids if alive(pid)} == pids
 
 
+def test_a_secret_that_a_tenant_brings_reaches_its_app(standing: Hive) -> None:
+    standing.declare(birch=tenant("birch", app={"secrets": [{"name": "smtp", "secret": "birch-smtp"}]}))
+    until(lambda: "SecretMissing" in json.dumps(standing.items()["birch"]["status"]))
+    folder = standing.home / "brought" / "birch"
+    folder.mkdir(mode=0o700)
+    (folder / "birch-smtp").write_text("hush")
+    until(lambda: [path.read_text() for path in standing.home.glob("tasks/*/secrets/smtp")] == ["hush"])
+    until(lambda: standing.items()["birch"]["status"]["phase"] == "Ready")
+
+
 def test_a_broken_document_changes_nothing_and_mended_it_counts(standing: Hive) -> None:
     standing.declare(cedar="apiVersion: skep/v1\nkind: Tenant\nmetadata: {name: cedar}\nspec: {plan: fre}\n")
     said = standing.home / "logs" / "up.log"
