@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -44,7 +45,7 @@ LOG_BYTES = 2 * 1024 * 1024
 
 async def serve(home: Home, path: Path | None, listen: str, port: int) -> int:
     """Be the supervisor until a signal says to stop."""
-    path = _absolute(path)
+    path = _found(path)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -68,6 +69,13 @@ async def serve(home: Home, path: Path | None, listen: str, port: int) -> int:
             click.echo("stopping ...")
     click.echo("stopped; `skep up` goes on where this ended")
     return 0
+
+
+def _found(path: Path | None) -> Path | None:
+    """Absolute. Raises UsageError at once for what a person at a terminal would otherwise wait for."""
+    if path is not None and not path.exists():
+        raise UsageError(f"there is no {path}", remedy="name a YAML file or a directory of them")
+    return _absolute(path)
 
 
 def _absolute(path: Path | None) -> Path | None:
@@ -138,15 +146,14 @@ class _Background:
 
 
 def _start_background(home: Home, path: Path | None, listen: str, port: int) -> _Background:
-    if path is not None and not path.exists():
-        raise UsageError(f"there is no {path}")
+    path = _found(path)
     said = home.logs / "up.log"
     with said.open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [
                 sys.executable, "-P", "-m", "skep.operator.cli", "--home", str(home.path), "up",
                 "--listen", listen, "--port", str(port),
-                *([str(path.absolute())] if path is not None else []),
+                *([str(path)] if path is not None else []),
             ],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
         )  # fmt: skip
@@ -249,25 +256,29 @@ async def _wait_reached(urls: list[str], edge: str, deadline: float) -> str | No
 
 async def stop(home: Home, *, purge: bool) -> None:
     """Stop what runs in *home*, end what an earlier run left there, and with *purge* forget its data."""
-    if home.is_running():
-        await _stop(home)
-        click.echo("stopped")
-    else:
+    if not home.path.is_dir():
         click.echo(f"nothing runs in {home.path}")
-    if home.children.is_dir():
-        await asyncio.to_thread(Children(home.children).end_stale)
-    for left in (home.socket, home.supervisor):
-        left.unlink(missing_ok=True)
-    if purge:
-        await asyncio.to_thread(home.purge)
-        click.echo(f"{home.path} is empty")
+        return
+    ran = home.is_running()
+    lock = await _stop(home)
+    try:  # with the lock in hand nobody else can start here meanwhile
+        if home.children.is_dir():
+            await asyncio.to_thread(Children(home.children).end_stale)
+        for left in (home.socket, home.supervisor):
+            left.unlink(missing_ok=True)
+        click.echo("stopped" if ran else f"nothing runs in {home.path}")
+        if purge:
+            await asyncio.to_thread(home.purge)
+            click.echo(f"{home.path} is empty")
+    finally:
+        lock.close()
 
 
-async def _stop(home: Home) -> None:
-    """Ask the supervisor to stop and see it go; one that does not is ended, and its children with it."""
+async def _stop(home: Home) -> IO[bytes]:
+    """Ask the supervisor to stop and see it go; one that does not is ended, and its children with it. The lock."""
     deadline = time.monotonic() + STOP_S
     asked = False
-    while home.is_running():
+    while (lock := home.take_lock()) is None:
         note = read_json(home.supervisor)
         pid = int(note.get("pid", 0))
         if pid and born(pid) == note.get("born"):
@@ -279,3 +290,4 @@ async def _stop(home: Home) -> None:
         elif time.monotonic() > deadline:
             raise SkepError(f"{home.path} is held by a process that left no note of itself")
         await asyncio.sleep(LOOK_S)
+    return lock

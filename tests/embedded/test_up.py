@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -56,11 +57,9 @@ def test_no_process_shows_a_password(standing: Hive) -> None:
 
 
 def test_everything_listens_on_this_machine_only(standing: Hive) -> None:
-    """Of the parts that we start; what the app listens on is the app's business."""
-    ours = {pid for pid, words in standing.processes().items() if "skep.webapp" not in words}
     inodes = {
         target
-        for pid in ours
+        for pid in standing.processes()
         for link in Path(f"/proc/{pid}/fd").iterdir()
         if (target := os.readlink(link)).startswith("socket:")
     }
@@ -90,6 +89,18 @@ def test_a_crashed_app_comes_back(standing: Hive) -> None:
     os.kill(victim, signal.SIGKILL)
     until(lambda: len(standing.apps()) == len(before) and victim not in standing.apps())
     until(lambda: standing.get("acme")[0] == standing.get("birch")[0] == 200)
+
+
+@pytest.mark.parametrize("word", ["operator", "traefik"])
+def test_a_crashed_part_comes_back(standing: Hive, word: str) -> None:
+    def found() -> set[int]:
+        return {pid for pid, words in standing.processes().items() if word in (words[-2], Path(words[0]).name)}
+
+    (victim,) = found()
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: bool(found() - {victim}))
+    until(lambda: standing.get("acme")[0] == 200)
+    assert standing.up().returncode == 0
 
 
 def test_a_crashed_database_comes_back(standing: Hive) -> None:
@@ -142,6 +153,16 @@ def test_a_new_host_restarts_nothing(standing: Hive) -> None:
     assert {pid for pid in pids if alive(pid)} == pids
 
 
+def test_a_secret_that_a_tenant_brings_reaches_its_app(standing: Hive) -> None:
+    standing.declare(birch=tenant("birch", app={"secrets": [{"name": "smtp", "secret": "birch-smtp"}]}))
+    until(lambda: "SecretMissing" in json.dumps(standing.items()["birch"]["status"]))
+    folder = standing.home / "brought" / "birch"
+    folder.mkdir(mode=0o700)
+    (folder / "birch-smtp").write_text("hush")
+    until(lambda: [path.read_text() for path in standing.home.glob("tasks/*/secrets/smtp")] == ["hush"])
+    until(lambda: standing.items()["birch"]["status"]["phase"] == "Ready")
+
+
 def test_a_broken_document_changes_nothing_and_mended_it_counts(standing: Hive) -> None:
     standing.declare(cedar="apiVersion: skep/v1\nkind: Tenant\nmetadata: {name: cedar}\nspec: {plan: fre}\n")
     said = standing.home / "logs" / "up.log"
@@ -167,13 +188,17 @@ def test_killed_and_started_again_it_has_the_same_data(hive: Hive) -> None:
     uid = hive.items()["acme"]["metadata"]["uid"]
     hive.kill_supervisor()
     until(lambda: not hive.processes(), within_s=10.0)
+    lost = hive.skep("get", "tenants")
+    assert (lost.returncode, "`skep up` starts it" in lost.stderr) == (1, True)
     hive.must_up()
     assert rows(hive, "acme") == "kept"
     assert hive.items()["acme"]["metadata"]["uid"] == uid
     assert hive.get("acme")[0] == 200
     down = hive.skep("down")
     assert (down.returncode, hive.processes()) == (0, {})
-    hive.must_up()
+    port = json.loads((hive.home / "ports.json").read_text())["postgres"]
+    with socket.create_server(("127.0.0.1", port)):  # somebody else took the database's port meanwhile
+        hive.must_up()
     assert rows(hive, "acme") == "kept"
 
 
@@ -231,6 +256,13 @@ def test_in_the_foreground_it_tells_where_tenants_stand_until_it_is_interrupted(
         rest = process.stdout.read()
         assert process.wait(timeout=20) == 0
     assert "stopped" in rest
+    assert hive.processes() == {}
+
+
+def test_a_path_that_is_not_there_starts_nothing(hive: Hive) -> None:
+    for more in ((), ("--detach",)):
+        done = hive.skep("up", "/nowhere/at/all", "--port", str(hive.port), *more)
+        assert (done.returncode, "/nowhere/at/all" in done.stderr) == (2, True)
     assert hive.processes() == {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from skep.operator.engine.embedded.routes import Routes
 from skep.operator.engine.embedded.service import Runner
 from skep.operator.engine.embedded.store import Kind, Store, StoredNetwork, StoredSecret, new_id
 from skep.operator.engine.embedded.workshop import APP, Program, Workshop, digest_of_app, repository
-from skep.operator.engine.rules import carries, check_config, check_secret, check_service_name, files
+from skep.operator.engine.rules import carries, check_config, check_label, check_secret, check_service_name, files
 from skep.operator.engine.spec import (
     CONNECTED,
     Change,
@@ -67,6 +68,7 @@ class EmbeddedEngine:
     # -- configs, secrets, networks ------------------------------------------------------------------------------
 
     async def list_configs(self, *, label: str) -> tuple[Config, ...]:
+        check_label(label)
         found = (config for config in self._store.configs if carries(config.labels, label))
         return tuple(sorted(found, key=lambda config: config.name))
 
@@ -94,6 +96,7 @@ class EmbeddedEngine:
         self._tell("config", "remove", config.id, config.name)
 
     async def list_secrets(self, *, label: str) -> tuple[Secret, ...]:
+        check_label(label)
         found = (stored.secret for stored in self._store.secrets if carries(stored.secret.labels, label))
         return tuple(sorted(found, key=lambda secret: secret.name))
 
@@ -121,7 +124,12 @@ class EmbeddedEngine:
         self._store.secrets.drop(stored)
         self._tell("secret", "remove", stored.id, stored.name)
 
+    def is_secret(self, name: str, data: bytes) -> bool:
+        """Whether *data* is what a task would read; not part of the port, and not served."""
+        return hmac.compare_digest(self._store.secrets.find(name).data, data)
+
     async def list_networks(self, *, label: str) -> tuple[Network, ...]:
+        check_label(label)
         found = (stored.network for stored in self._store.networks if carries(stored.network.labels, label))
         return tuple(sorted(found, key=lambda network: network.name))
 
@@ -144,6 +152,7 @@ class EmbeddedEngine:
     # -- services ------------------------------------------------------------------------------------------------
 
     async def list_services(self, *, label: str) -> tuple[Service, ...]:
+        check_label(label)
         found = (runner.view for runner in self._runners.values() if carries(runner.service.spec.labels, label))
         return tuple(sorted(found, key=lambda service: service.name))
 

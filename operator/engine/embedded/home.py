@@ -6,6 +6,7 @@
     root.key          the root key, 0600: whoever has it can make every generated secret again
     ports.json        ports chosen once and kept
     secrets/          what the operator reads: skep.root-key (a link), skep.postgres-admin
+    brought/          secrets that tenants bring: brought/<tenant>/<secret>
     state/            configs, secrets, networks and services, one file each; the version index; the engine's ID
     tasks/            one folder a running task: its configs and secrets as files
     edge/             Traefik's dynamic configuration, one file a route
@@ -34,7 +35,7 @@ from skep.operator.keys import RootKey
 
 ADMIN_SECRET = "skep.postgres-admin"  # noqa: S105 - the name of the file that holds it
 ROOT_SECRET = "skep.root-key"  # noqa: S105 - as above
-FOLDERS = ("secrets", "state", "tasks", "edge", "children", "logs", "postgres")
+FOLDERS = ("secrets", "brought", "state", "tasks", "edge", "children", "logs", "postgres")
 FILES = ("engine.sock", "lock", "supervisor.json", "root.key", "ports.json")
 SOCKET_PATH_MAX = 107  # bytes, of every Linux; macOS takes 103
 
@@ -54,6 +55,10 @@ class Home:
     @property
     def secrets(self) -> Path:
         return self.path / "secrets"
+
+    @property
+    def brought(self) -> Path:
+        return self.path / "brought"
 
     @property
     def state(self) -> Path:
@@ -136,7 +141,12 @@ class Home:
 
     def take_lock(self) -> IO[bytes] | None:
         """The open lock, held until it is closed or the process ends; None if another process has it."""
-        handle = (self.path / "lock").open("ab")
+        try:
+            handle = (self.path / "lock").open("ab")
+        except OSError as error:
+            raise UsageError(
+                f"cannot write to {self.path}: {error.strerror}", remedy="it is another user's, or choose --home"
+            ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from aiohttp import web
 
+from skep.operator.engine.embedded.brought import Brought
 from skep.operator.engine.embedded.children import Child, Children, born
 from skep.operator.engine.embedded.daemon import Daemon
 from skep.operator.engine.embedded.engine import EmbeddedEngine
@@ -89,7 +90,7 @@ class Supervisor:
         installed()
         binary()
         self.home.prepare()
-        lock = self.home.take_lock()
+        lock = await self._lock()
         if lock is None:
             raise UsageError(f"`skep up` already runs in {self.home.path}", remedy="`skep down` stops it")
         try:
@@ -115,6 +116,14 @@ class Supervisor:
         path = str(self.path) if self.path is not None else None
         return {"pid": os.getpid(), "port": self.port, "edge": self.edge, "path": path, "parts": parts}
 
+    async def _lock(self) -> IO[bytes] | None:
+        """Somebody who only looks whether we run holds it for a moment."""
+        for _ in range(5):
+            if (lock := self.home.take_lock()) is not None:
+                return lock
+            await asyncio.sleep(0.05)
+        return None
+
     async def _start(self) -> EmbeddedEngine:
         home = self.home
         note = {"pid": os.getpid(), "born": born(os.getpid()), "port": self.port, "path": str(self.path or "")}
@@ -132,6 +141,7 @@ class Supervisor:
         operator = Operator(home, engine.children, lambda: self._environment(postgres.port))
         self._daemons = (postgres, traefik, operator)
         self._site = await serve(engine, home.socket, self.status)
+        self._watching.append(asyncio.create_task(Brought(engine, home.brought).run(), name="brought"))
         is_new = postgres.is_new
         self._watch(traefik)
         if is_new:  # nobody is declared yet, so it may come up while the cluster is made

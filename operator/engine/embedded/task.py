@@ -23,6 +23,7 @@ START_CAP_S = 30.0  # a first answer takes a second here; nobody at a terminal w
 LOOK_FIRST_S = 0.05  # between two looks at a starting task ...
 LOOK_LATER_S = 0.5  # ... that takes longer than the usual second
 HURRY_S = 1.0  # for a task that nobody can reach
+TWICE_S = 0.1
 ALIVE_S = 0.5  # without a health check: alive this long counts as started
 
 
@@ -110,6 +111,9 @@ class TaskRun:
         hurried = asyncio.create_task(self._hurried.wait())
         await asyncio.wait({child.exited, hurried}, timeout=self.spec.stop_grace_s, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
+        if self._hurried.is_set():
+            # A second signal ends an app's drain. Two that come together count as one, so let it see the first.
+            await asyncio.wait({child.exited}, timeout=TWICE_S)
         return await child.stop(HURRY_S if self._hurried.is_set() else 0.0)
 
     async def _look_after(self) -> str:
