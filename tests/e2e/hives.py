@@ -6,7 +6,6 @@ The tests look at the swarm with the docker SDK and at PostgreSQL with clients o
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import shutil
