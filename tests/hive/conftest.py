@@ -307,7 +307,7 @@ async def migrate(rig: Rig, job: JobSpec, scratch: Path) -> JobResult:
     env = {"SKEP_CONFIGS_DIR": str(home / "configs"), "SKEP_SECRETS_DIR": str(home / "secrets")}
     try:
         report = await migrate_app(AppSettings.read(env).database, rig.migrations.get(job.image) or known_migrations())
-    except AppError as error:
+    except (AppError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         return JobResult(1, "", str(error))
     return JobResult(0, json.dumps({"migrations": report.migrations, "applied": list(report.applied)}))
 

@@ -20,7 +20,7 @@ from skep.operator.errors import NameTaken, NotFound, SkepError, TerminalError, 
 from skep.operator.keys import RootKey
 from skep.operator.loop.clock import Clock
 from skep.operator.reconcilers.database.catalog import Catalog
-from skep.operator.reconcilers.database.plan import TEMPLATE_ROLE, ident, literal
+from skep.operator.reconcilers.database.plan import INVALID, TEMPLATE_ROLE, ident, literal
 from skep.operator.reconcilers.database.servers import Server
 from skep.operator.reconcilers.world import World
 from skep.operator.settings import Settings
@@ -89,6 +89,10 @@ class Templates:
         except SkepError as error:
             log.warning("template not built", extra={"image": image.ref, "error": str(error)})
             self._failed[key] = (self._clock.monotonic(), error)
+        except Exception as error:  # nobody awaits this task: whoever needs the template must hear of it
+            log.exception("template not built", extra={"image": image.ref})
+            said = f"a template with the schema of {image.ref} could not be built: {type(error).__name__}: {error}"
+            self._failed[key] = (self._clock.monotonic(), TransientError(said, reason="InternalError"))
         finally:
             self._builds.pop(key, None)
 
@@ -98,13 +102,18 @@ class Templates:
         verifier = self._keys.verifier("platform", "builder")
         catalog = await server.reread(frozenset({TEMPLATE_ROLE, BUILDER, work}))
         missing = [name for name in (TEMPLATE_ROLE, BUILDER) if name not in catalog.roles]
+        # What an interrupted build left is gone on with: its job may still be running, and has this job's name.
+        left = catalog.databases.get(work)
+        create = [f"create database {ident(work)} template template0 connection limit 8"]
+        if left is not None:
+            create = [f"drop database {ident(work)}", *create] if left.limit == INVALID else []
         await server.execute(
             [
                 *(f"create role {ident(name)} nologin" for name in missing),
                 f"alter role {ident(BUILDER)} login connection limit 8 password {literal(verifier)}",
                 f"grant {ident(TEMPLATE_ROLE)} to {ident(BUILDER)}",
-                f"drop database if exists {ident(work)} with (force)",  # what an interrupted build left
-                f"create database {ident(work)} template template0 connection limit 8",
+                *create,
+                f"alter database {ident(work)} with allow_connections true connection limit 8",
                 f"revoke all on database {ident(work)} from public",
                 f"grant connect, temporary on database {ident(work)} to {ident(TEMPLATE_ROLE)}",
                 f"alter role {ident(BUILDER)} in database {ident(work)} set role = {literal(TEMPLATE_ROLE)}",
@@ -113,7 +122,11 @@ class Templates:
         async with server.inside(work) as connection:
             await connection.execute("revoke all on schema public from public")
             await connection.execute(f"alter schema public owner to {ident(TEMPLATE_ROLE)}")
-        hashed = await self._migrate(server, image, platform, work, secret)
+        try:
+            hashed = await self._migrate(server, image, platform, work, secret)
+        except TerminalError:
+            await server.execute([f"drop database if exists {ident(work)} with (force)"])
+            raise
         await self._publish(server, image, work, f"{PREFIX}{hashed[:16]}")
         log.info("template built", extra={"image": image.ref, "server": server.spec.name, "template": hashed[:16]})
 
