@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
-from typing import get_args
+from typing import Any, get_args
 
 from skep.crds.reader import Reading
 from skep.operator import metrics, names
@@ -27,7 +27,7 @@ from skep.operator.loop.clock import Clock
 from skep.operator.loop.controller import Controller, Outcome
 from skep.operator.loop.queue import Lane, WorkQueue
 from skep.operator.loop.registry import Done, Result, Wait
-from skep.operator.reconcilers import deletion, identity, judge, schema, status
+from skep.operator.reconcilers import deletion, fallback, identity, judge, schema, status
 from skep.operator.reconcilers import record as records
 from skep.operator.reconcilers.database import reconciler as database
 from skep.operator.reconcilers.database.servers import Servers
@@ -79,6 +79,7 @@ class Hive:
         self._seen: dict[str, int] = {}  # each source's highest index, should the ledger get lost
         self._surveyed: object = None
         self._surveying = asyncio.Lock()
+        self._fallback: tuple[object, dict[str, Any]] | None = None
         self._survey_due = asyncio.Event()
         self._requests_due = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -132,6 +133,13 @@ class Hive:
         phases = Counter(dict(config.labels).get(status.PHASE, "") for config in self.world.of_kind("status"))
         for phase in get_args(Phase):
             metrics.tenants.labels(phase).set(phases[phase])
+
+    def fallback_routes(self) -> dict[str, Any]:
+        """What Traefik polls every two seconds; made anew only when a record changed."""
+        records_now = frozenset((config.id, config.version) for config in self.world.of_kind("record"))
+        if self._fallback is None or self._fallback[0] != records_now:
+            self._fallback = (records_now, fallback.configuration(self._records().values()))
+        return self._fallback[1]
 
     # Seeing
 
