@@ -292,6 +292,7 @@ async def _stop(home: Home) -> IO[bytes]:
         elif time.monotonic() > deadline:
             raise SkepError(f"{home.path} is held by a process that left no note of itself")
         await asyncio.sleep(LOOK_S)
-    while pid and born(pid) == at and time.monotonic() < deadline:  # it gave up the lock and is about to be gone
+    # It gave up the lock and is about to be gone; no event tells of another process.
+    while pid and born(pid) == at and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_S)
     return lock
