@@ -118,10 +118,12 @@ class Hive:
 
     async def _work(self, controller: Controller[str]) -> None:
         """No tenant is judged before everything was seen once."""
-        await asyncio.wait(
-            [asyncio.ensure_future(event.wait()) for event in (self.ready, self._stopping)],
-            return_when=asyncio.FIRST_COMPLETED,
-        )
+        waits = [asyncio.ensure_future(event.wait()) for event in (self.ready, self._stopping)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
         await controller.run()
 
     def measure(self) -> None:

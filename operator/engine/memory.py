@@ -116,6 +116,7 @@ class MemoryEngine:
         """What `docker service update` does: `edit_by_hand("web", replicas=0)`."""
         service = self._service(ref)
         service.replace(replace(service.spec, **changes))  # type: ignore[arg-type]  # a test's own words
+        self.moved(service)
 
     def write_log(
         self, ref: str, text: str, *, task: str | None = None, stream: Literal["stdout", "stderr"] = "stdout"

@@ -6,6 +6,7 @@ The tests look at the swarm with the docker SDK and at PostgreSQL with clients o
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
@@ -243,6 +244,7 @@ def on_swarm(swarm: TestSwarm, images: dict[str, str], work: Path) -> Iterator[H
         "SKEP_IMAGE": images["app"],
         "SKEP_TRAEFIK_IMAGE": images["traefik"],
         "SKEP_POSTGRES_IMAGE": images["postgres"],
+        "SKEP_RESYNC_S": "10",  # what only a resync repairs should not take a test's minute
     }
     hive = Hive("swarm", environment, (node.address, 80), work, images["app"], swarm)
     try:
@@ -293,6 +295,9 @@ def tear_down(hive: Hive) -> None:
     """Leave the rig as it was found: no service, secret, config, network, volume or label of ours."""
     assert hive.swarm is not None
     client: Any = hive.swarm.client
+    for service in client.services.list(filters={"name": "skep_operator"}):
+        service.remove()  # first, or it would make tenants anew
+    hive.until(lambda: not hive.containers("skep_operator"), what="the operator ends")
     for service in client.services.list():
         service.remove()
     for node in hive.swarm.nodes:

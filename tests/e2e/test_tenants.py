@@ -48,7 +48,6 @@ def test_an_edited_plan_reaches_its_tenants(hive: Hive) -> None:
     if hive.kind == "swarm":
         assert hive.service("skep-planned-web").attrs["Spec"]["Mode"]["Replicated"]["Replicas"] == 2
         hive.until(lambda: len(hive.running_tasks("skep-planned-web")) == 2, what="two tasks run")
-    hive.declare(source="planned", wait=False)
 
 
 def test_an_added_host_is_routed_and_no_task_restarts(hive: Hive) -> None:

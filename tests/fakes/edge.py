@@ -14,7 +14,7 @@ from tests.rig.http import serving
 
 class FakeEdge:
     def __init__(self, engine: MemoryEngine) -> None:
-        self._engine = engine
+        self.engine = engine
         self.port = 0
 
     @property
@@ -22,8 +22,8 @@ class FakeEdge:
         return f"http://127.0.0.1:{self.port}"
 
     def _service(self, host: str) -> Service | None:
-        for held in list(self._engine.services):
-            service = self._engine.service(held)
+        for held in list(self.engine.services):
+            service = self.engine.service(held)
             if service.spec.route is not None and host in service.spec.route.hosts:
                 return service
         return None

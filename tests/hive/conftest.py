@@ -4,30 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 
 from skep.operator import names
-from skep.operator.engine.memory import MemoryEngine
-from skep.operator.engine.spec import JobResult, JobSpec, NetworkSpec
+from skep.operator.engine.memory import Call, MemoryEngine
+from skep.operator.engine.spec import Config, JobResult, JobSpec, NetworkSpec, Service
 from skep.operator.hive import Hive
 from skep.operator.keys import RootKey
-from skep.operator.loop.clock import SystemClock
-from skep.operator.reconcilers import status
+from skep.operator.reconcilers import record, status
+from skep.operator.reconcilers.database.servers import Server
+from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.status import Status
 from skep.operator.settings import Settings
+from skep.operator.sources.approvals import Request, Verb, new_id
+from skep.operator.sources.fleet import Declared
 from skep.operator.sources.revision import encode, labels_of
+from skep.webapp.errors import AppError
+from skep.webapp.schema import Migration, known_migrations
+from skep.webapp.schema import migrate as migrate_app
+from skep.webapp.settings import Settings as AppSettings
 from tests.fakes.edge import FakeEdge
 from tests.rig.postgres import Postgres, running_postgres
 
 ADMIN = "skep_admin"
+SPEED = 10.0  # the operator's clock runs this much faster than the tests'
+SETTLED = ("Ready", "Degraded", "Suspended", "Retained")
+RESYNC_S = 3600.0  # tests ask for a resync when they want one, so that nothing else can have repaired the world
+
+
+class QuickClock:
+    """Real time, quicker: waits of the operator cost a test a tenth."""
+
+    def monotonic(self) -> float:
+        return time.monotonic() * SPEED
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / SPEED)
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +91,46 @@ def tenant(name: str, **spec: object) -> str:
     return json.dumps(document)
 
 
+class Killer:
+    """SIGKILL after the *n*-th write, to the engine or to PostgreSQL: it never returns, and nothing else gets through."""
+
+    def __init__(self, n: int) -> None:
+        self.fired = asyncio.Event()
+        self.seen = 0
+        self._n = n
+
+    async def see(self, call: Call) -> None:
+        await self._pass()
+        if call.phase == "after" and call.writes:
+            await self._step()
+
+    @contextmanager
+    def armed(self, engine: MemoryEngine) -> Iterator[None]:
+        execute = Server.execute
+
+        async def step_by_step(server: Server, statements: Iterable[str]) -> None:
+            for statement in statements:
+                await self._pass()
+                await execute(server, [statement])
+                await self._step()
+
+        engine.on_call = self.see
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Server, "execute", step_by_step)
+            yield
+        engine.on_call = None
+
+    async def _pass(self) -> None:
+        if self.fired.is_set():
+            await asyncio.Event().wait()
+
+    async def _step(self) -> None:
+        self.seen += 1
+        if self.seen == self._n:
+            self.fired.set()
+        await self._pass()
+
+
 @dataclass
 class Rig:
     """*engine* and *postgres* outlive operators; `operator()` runs one."""
@@ -74,11 +139,15 @@ class Rig:
     postgres: Postgres
     settings: Settings
     keys: RootKey
+    edge: FakeEdge
+    make_engine: Callable[[], MemoryEngine]
+    migrations: dict[str, tuple[Migration, ...]]  # of images that bring others than the app's own
     published: dict[str, int] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def operator(self) -> AsyncIterator[Hive]:
-        hive = Hive(self.engine, self.settings, self.keys, SystemClock())
+    async def operator(self, **settings: Any) -> AsyncIterator[Hive]:
+        """One operator until the end of the block; it stops as at SIGTERM."""
+        hive = Hive(self.engine, replace(self.settings, **settings), self.keys, QuickClock())
         running = asyncio.create_task(hive.run())
         try:
             yield hive
@@ -86,10 +155,107 @@ class Rig:
             hive.stop()
             await running
 
+    async def killed_at(self, n: int, *, within_s: float = 20.0) -> int | None:
+        """Run an operator until its *n*-th write and kill it there; if it comes to rest before, how many it made."""
+        killer = Killer(n)
+        with killer.armed(self.engine):
+            hive = Hive(self.engine, self.settings, self.keys, QuickClock())
+            running = asyncio.create_task(hive.run())
+            try:
+                await self.until(lambda: killer.fired.is_set() or self.at_rest(hive), within_s=within_s)
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+        return None if killer.fired.is_set() else killer.seen
+
+    async def rest(self, hive: Hive, *, within_s: float = 30.0) -> None:
+        await self.until(lambda: self.at_rest(hive), within_s=within_s)
+
+    def at_rest(self, hive: Hive) -> bool:
+        """Everything published was surveyed, everybody followed, and nobody waits for what comes by itself."""
+        newest: dict[str, int] = {}
+        for config in self.engine.configs.values():
+            if source := dict(config.labels).get(names.SOURCE):
+                newest[source] = max(config.version, newest.get(source, 0))
+        surveyed = {state.name: state.newest.index for state in hive.fleet.sources if state.newest is not None}
+        asked = any(config.name.startswith("skep.request.") for config in self.engine.configs.values())
+        if asked or newest != surveyed or not hive.ready.is_set() or not hive.queue.idle:
+            return False
+        held = self.records()
+        if any(
+            held[name].leaving != "retained"
+            for name, fate in hive.fleet.absent.items()
+            if name in held and not fate.held
+        ):
+            return False
+        return all(self._settled(hive, name, held.get(name)) for name in {*hive.fleet.tenants, *held})
+
+    def _settled(self, hive: Hive, name: str, known: Record | None) -> bool:
+        report, fate = self.status(name), hive.fleet.fate(name)
+        if report is None or report.phase not in SETTLED or hive.queue.due(name) is not None:
+            return False
+        if known is None or known.leaving:
+            return True
+        followed = not isinstance(fate, Declared) or known.spec == fate.effective
+        return followed and report.observed_generation == known.generation
+
+    async def renew(self) -> None:
+        """A new world: nothing on the engine, nothing but templates on the server."""
+        await self.engine.close()
+        self.engine = self.make_engine()
+        self.edge.engine = self.engine
+        self.published.clear()
+        connection = await asyncpg.connect(self.postgres.dsn())
+        await empty(connection, templates=False)
+        await connection.close()
+        await make_networks(self.engine)
+
+    async def resync(self, hive: Hive) -> None:
+        """A full list, and every tenant's turn over."""
+        await hive.ready.wait()
+        await hive.resync()
+        await self.until(lambda: hive.queue.idle)
+
+    async def ask(self, verb: Verb, target: str) -> None:
+        request = Request(verb, target, "test")
+        await self.engine.create_config(names.request(new_id()), request.body(), request.labels())
+
+    def config(self, name: str) -> Config:
+        return next(config for config in self.engine.configs.values() if config.name == name)
+
+    def records(self) -> dict[str, Record]:
+        found = (config for config in self.engine.configs.values() if config.name.startswith("skep.record."))
+        return {one.name: one for one in map(record.from_config, found)}
+
+    def service(self, tenant: str) -> Service:
+        return self.engine.service(names.service(tenant))
+
+    def made(self) -> Counter[tuple[str, str]]:
+        """Creations and deletions of the engine's objects, by name; reports and requests do not count."""
+        return Counter(
+            (method, name)
+            for method, name in self.engine.writes
+            if method.startswith(("create_", "remove_")) and not name.startswith(("skep.request.", "skep.status."))
+        )
+
+    def database(self, tenant: str) -> str:
+        return names.database(tenant, self.records()[tenant].uid)
+
+    async def login(self, tenant: str, slot: str = "a") -> asyncpg.Connection[asyncpg.Record]:
+        """A connection as the tenant's app makes it."""
+        known = self.records()[tenant]
+        password = self.keys.password(known.uid, f"db-{slot}", known.secret_generation)
+        dsn = self.postgres.dsn(self.database(tenant), user=f"{self.database(tenant)}_{slot}", password=password)
+        return await asyncpg.connect(dsn)
+
     async def publish(self, *documents: str, source: str = "prod") -> None:
         number = self.published[source] = self.published.get(source, 0) + 1
         text = "\n---\n".join(documents).encode()
         await self.engine.create_config(f"{source}.r{number}", encode(text), labels_of(source, number, text, "test"))
+
+    async def retract(self, source: str = "prod") -> None:
+        """Remove the newest revision, as somebody would by hand."""
+        await self.engine.remove_config(self.config(f"{source}.r{self.published[source]}").id)
 
     def status(self, name: str) -> Status | None:
         for config in self.engine.configs.values():
@@ -100,7 +266,7 @@ class Rig:
     async def until(self, holds: Callable[[], object], *, within_s: float = 30.0) -> None:
         async with asyncio.timeout(within_s):
             while not holds():  # noqa: ASYNC110 - the world has no event for everything a test may ask
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.01)
 
     async def phase(self, name: str, phase: str, *, reason: str | None = None, within_s: float = 30.0) -> Status:
         def holds() -> bool:
@@ -118,10 +284,10 @@ class Rig:
         assert report is not None
         return report
 
-    async def sql(self, query: str, database: str = "postgres") -> list[asyncpg.Record]:
+    async def sql(self, query: str, *args: object, database: str = "postgres") -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.postgres.dsn(database))
         try:
-            return list(await connection.fetch(query))
+            return list(await connection.fetch(query, *args))
         finally:
             await connection.close()
 
@@ -129,23 +295,21 @@ class Rig:
         return {row["datname"] for row in await self.sql("select datname from pg_database where datname like 't\\_%'")}
 
 
-async def migrate(engine: MemoryEngine, job: JobSpec, scratch: Path) -> JobResult:
-    """What a node would do with a schema job: run the app's own `schema` with the job's files."""
+async def migrate(rig: Rig, job: JobSpec, scratch: Path) -> JobResult:
+    """What a node would do with a schema job: run the app's own migration with the job's files."""
     home = scratch / job.name
     for folder in ("configs", "secrets"):
         (home / folder).mkdir(parents=True, exist_ok=True)
     for mount in job.configs:
-        config = next(each for each in engine.configs.values() if each.name == mount.name)
-        (home / "configs" / mount.file).write_bytes(config.data)
+        (home / "configs" / mount.file).write_bytes(rig.config(mount.name).data)
     for mount in job.secrets:
-        (home / "secrets" / mount.file).write_bytes(engine.secret_data(mount.name))
-    environment = {"SKEP_CONFIGS_DIR": str(home / "configs"), "SKEP_SECRETS_DIR": str(home / "secrets")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "skep.webapp", *job.args,
-        env={"PATH": os.environ["PATH"], **environment}, stdout=-1, stderr=-1,
-    )  # fmt: skip
-    out, err = await process.communicate()
-    return JobResult(process.returncode, out.decode(), err.decode()[-500:])
+        (home / "secrets" / mount.file).write_bytes(rig.engine.secret_data(mount.name))
+    env = {"SKEP_CONFIGS_DIR": str(home / "configs"), "SKEP_SECRETS_DIR": str(home / "secrets")}
+    try:
+        report = await migrate_app(AppSettings.read(env).database, rig.migrations.get(job.image) or known_migrations())
+    except AppError as error:
+        return JobResult(1, "", str(error))
+    return JobResult(0, json.dumps({"migrations": report.migrations, "applied": list(report.applied)}))
 
 
 @pytest.fixture
@@ -158,31 +322,42 @@ async def rig(postgres: Postgres, tmp_path: Path) -> AsyncIterator[Rig]:
     try:
         if not await connection.fetchval("select 1 from pg_roles where rolname = $1", ADMIN):
             await connection.execute(f"create role {ADMIN} superuser login password '{password}'")
-        await _empty(connection)
+        await empty(connection)
     finally:
         await connection.close()
-    engine = MemoryEngine()
-    engine.register_job(lambda job: migrate(engine, job, tmp_path), args=("schema",))
-    for network in ("skep-edge-1", "skep-data-1"):
-        await engine.create_network(NetworkSpec(network))
+
+    def make_engine() -> MemoryEngine:
+        engine = MemoryEngine()
+        engine.register_job(lambda job: migrate(world, job, tmp_path), args=("schema",))
+        return engine
+
+    engine = make_engine()
+    await make_networks(engine)
     edge = FakeEdge(engine)
     async with edge.serve():
         settings = Settings(
             secrets_dir=secrets,
             edge_url=edge.url,
             addresses=(f"postgres=127.0.0.1:{postgres.port}",),
-            resync_s=2.0,
+            resync_s=RESYNC_S,
             proxies=("127.0.0.1",),
         )
-        yield Rig(engine, postgres, settings, RootKey("k1", bytes(range(32))))
-        await engine.close()
+        world = Rig(engine, postgres, settings, RootKey("k1", bytes(range(32))), edge, make_engine, {})
+        yield world
+        await world.engine.close()
 
 
-async def _empty(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Drop what an earlier test left: databases first, then roles."""
-    for row in await connection.fetch(r"select datname from pg_database where datname like any('{t\\_%,skep\\_%}')"):
+async def make_networks(engine: MemoryEngine) -> None:
+    for network in ("skep-edge-1", "skep-data-1"):
+        await engine.create_network(NetworkSpec(network))
+
+
+async def empty(connection: asyncpg.Connection[asyncpg.Record], *, templates: bool = True) -> None:
+    """Drop what an earlier test left: databases first, then roles; *templates* and their roles only if said."""
+    patterns = [r"t\_%", *([r"skep\_%"] if templates else [])]
+    for row in await connection.fetch("select datname from pg_database where datname like any($1)", patterns):
         await connection.execute(f'alter database "{row[0]}" with allow_connections true')
         await connection.execute(f'drop database "{row[0]}" with (force)')
-    query = r"select rolname from pg_roles where rolname like any('{t\\_%,skep\\_%}') and rolname <> $1"
-    for row in await connection.fetch(query, ADMIN):
+    query = "select rolname from pg_roles where rolname like any($1) and rolname <> $2"
+    for row in await connection.fetch(query, patterns, ADMIN):
         await connection.execute(f'drop role "{row[0]}"')

@@ -145,7 +145,10 @@ def check_identity(spec: DatabaseSpec, observed: Catalog, *, provisioned: bool, 
 
 
 def plan(spec: DatabaseSpec, observed: Catalog, *, template: str | None, schema: str = "") -> tuple[Action, ...]:
-    """() when converged. *template* is needed only for a database that does not exist yet."""
+    """() when converged. *template* is needed only for a database that does not exist yet.
+
+    *schema* is what the comment shall say if it says nothing yet, or no more.
+    """
     actions: list[Action] = [*_roles(spec, observed)]
     database = observed.databases.get(spec.name)
     complete = database is not None and database.limit != 0
@@ -169,7 +172,7 @@ def plan(spec: DatabaseSpec, observed: Catalog, *, template: str | None, schema:
         for scope, role in sorted(observed.settings)
         if (scope == spec.name and role not in dict(spec.verifiers)) or (scope == "" and role in spec.names)
     ]
-    known_schema = str(database.comment.get("schema", "")) if database is not None else schema
+    known_schema = str(database.comment.get("schema", schema)) if database is not None else schema
     comment = comment_of(spec, known_schema)
     if database is None or database.comment != json.loads(comment):
         actions.append(Comment(spec.name, comment))

@@ -71,12 +71,12 @@ async def reconcile(subject: Subject) -> Result:
     spec = desire(record, ports.keys, server.admin)
     observed = await server.catalog()
     known = spec.name in observed.databases
-    if not known or plan(spec, observed, template=None):
+    if not known or plan(spec, observed, template=None, schema=record.schema):
         observed = await server.reread(spec.names)  # act on what is there now, not on what was kept
     check_identity(spec, observed, provisioned=record.provisioned, system_id=record.system_id)
     if not record.system_id:
         await subject.save(replace(record, system_id=observed.system_id))
-    template, schema = None, ""
+    template, schema = None, record.schema
     if spec.name not in observed.databases:
         image = await ports.images.resolve(record.spec.image)
         template, schema = await ports.templates.need(server, image, subject.platform), key_of(image)
@@ -84,7 +84,7 @@ async def reconcile(subject: Subject) -> Result:
     if actions:
         await apply(actions, server)
         observed = await server.reread(spec.names)
-        if left := plan(spec, observed, template=None):
+        if left := plan(spec, observed, template=None, schema=schema):
             raise TransientError(
                 f"database {spec.name} is not as it was just made: {', '.join(type(each).__name__ for each in left)}",
                 reason="DatabaseContested",
