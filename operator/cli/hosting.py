@@ -278,10 +278,12 @@ async def _stop(home: Home) -> IO[bytes]:
     """Ask the supervisor to stop and see it go; one that does not is ended, and its children with it. The lock."""
     deadline = time.monotonic() + STOP_S
     asked = False
+    pid, at = 0, None
     while (lock := home.take_lock()) is None:
         note = read_json(home.supervisor)
-        pid = int(note.get("pid", 0))
-        if pid and born(pid) == note.get("born"):
+        if note:
+            pid, at = int(note["pid"]), note["born"]
+        if pid and born(pid) == at:
             late = time.monotonic() > deadline
             if late or not asked:
                 with contextlib.suppress(ProcessLookupError):
@@ -289,5 +291,8 @@ async def _stop(home: Home) -> IO[bytes]:
             asked = True
         elif time.monotonic() > deadline:
             raise SkepError(f"{home.path} is held by a process that left no note of itself")
+        await asyncio.sleep(LOOK_S)
+    # It gave up the lock and is about to be gone; no event tells of another process.
+    while pid and born(pid) == at and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_S)
     return lock
