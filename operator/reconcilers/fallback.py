@@ -30,5 +30,5 @@ def configuration(records: Iterable[Record]) -> dict[str, Any]:
             "priority": PRIORITY,
             "service": CLOSED,
         } | ({"tls": {}} if wanted.tls else {})
-    services = {CLOSED: {"loadBalancer": {"servers": []}}}
+    services: dict[str, Any] = {CLOSED: {"loadBalancer": {"servers": []}}}
     return {"http": {"services": services} | ({"routers": routers} if routers else {})}
