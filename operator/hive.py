@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
-from typing import get_args
+from typing import Any, get_args
 
 from skep.crds.reader import Reading
 from skep.operator import metrics, names
@@ -27,7 +27,7 @@ from skep.operator.loop.clock import Clock
 from skep.operator.loop.controller import Controller, Outcome
 from skep.operator.loop.queue import Lane, WorkQueue
 from skep.operator.loop.registry import Done, Result, Wait
-from skep.operator.reconcilers import deletion, identity, judge, schema, status
+from skep.operator.reconcilers import deletion, fallback, identity, judge, schema, status
 from skep.operator.reconcilers import record as records
 from skep.operator.reconcilers.database import reconciler as database
 from skep.operator.reconcilers.database.servers import Servers
@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 
 # Importing a reconciler registers it; naming them here says which ones an operator has.
 RECONCILERS = (identity, database, schema, judge)
+# What rarely mends itself: told as Degraded at once, though it is tried again.
+BROKEN = frozenset({"TaskFailing", "TaskStuck", "JobNotStarted"})
 SURVEY_QUIET_S = 0.05  # revisions and approvals that arrive together are surveyed together
 
 
@@ -77,6 +79,7 @@ class Hive:
         self._seen: dict[str, int] = {}  # each source's highest index, should the ledger get lost
         self._surveyed: object = None
         self._surveying = asyncio.Lock()
+        self._fallback: tuple[object, dict[str, Any]] | None = None
         self._survey_due = asyncio.Event()
         self._requests_due = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -131,6 +134,13 @@ class Hive:
         for phase in get_args(Phase):
             metrics.tenants.labels(phase).set(phases[phase])
 
+    def fallback_routes(self) -> dict[str, Any]:
+        """What Traefik polls every two seconds; made anew only when a record changed."""
+        records_now = frozenset((config.id, config.version) for config in self.world.of_kind("record"))
+        if self._fallback is None or self._fallback[0] != records_now:
+            self._fallback = (records_now, fallback.configuration(self._records().values()))
+        return self._fallback[1]
+
     # Seeing
 
     async def _resync(self) -> None:
@@ -156,6 +166,7 @@ class Hive:
         for name in self._names():
             self.queue.add(name, Lane.RESYNC)
         metrics.synced_at.set_to_current_time()
+        metrics.resyncs.inc()
         self._requests_due.set()
         self.ready.set()
 
@@ -452,11 +463,12 @@ class Hive:
             case TerminalError() as terminal, _:
                 return finding("Degraded", terminal.reason, str(terminal))
             case TransientError() as transient, _:
-                return finding("Degraded" if settled else "Progressing", transient.reason, str(transient))
+                broken = settled or transient.reason in BROKEN
+                return finding("Degraded" if broken else "Progressing", transient.reason, str(transient))
             case Exception() as bug, _:
                 return finding("Degraded", "InternalError", f"{type(bug).__name__}: {bug}; see the operator's log")
             case _, Wait(reason=reason, message=message):
-                broken = settled or reason in ("TaskFailing", "TaskStuck")
+                broken = settled or reason in BROKEN
                 return finding("Degraded" if broken else "Progressing", reason, message)
             case _ if record is not None and record.leaving == "retained":
                 return finding(

@@ -9,6 +9,7 @@ REGISTRY = CollectorRegistry()
 reconciles = Counter(
     "skep_reconcile", "Reconciles of tenants by their result", ["result"], registry=REGISTRY
 )  # exposed as skep_reconcile_total
+resyncs = Counter("skep_resyncs", "Full lists read", registry=REGISTRY)
 duration = Histogram(
     "skep_reconcile_duration_seconds",
     "How long one reconcile of one tenant took",

@@ -9,6 +9,8 @@ import base64
 import binascii
 import json
 
+import asyncpg
+
 from skep.webapp.addresses import normal_email
 from skep.webapp.errors import AppError
 from skep.webapp.ids import new_token
@@ -58,6 +60,9 @@ async def invite(settings: Settings, *, to: str, email: str | None) -> str:
     try:
         async with connection.transaction():
             await invitations.create(connection, token, email=address, language=settings.language)
+    except asyncpg.PostgresError as error:
+        remedy = "run `schema` first" if isinstance(error, asyncpg.UndefinedTableError) else "try again"
+        raise InviteRefused(f"the invitation was not stored: {error} ({remedy})") from error
     finally:
         await connection.close()
     return sealed

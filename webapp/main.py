@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 def _web(settings: Settings) -> None:
     import uvloop
 
-    from skep.webapp.http.server import serve
+    from skep.webapp.server import serve
 
     logs.configure()
     uvloop.run(serve(settings))

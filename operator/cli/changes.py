@@ -31,6 +31,7 @@ async def changes_of(view: View, draft: Draft, engine: Engine) -> list[str]:
     """Lines for people, a headed block a document; [] when nothing would change."""
     held = view.revisions.get(draft.source, ())
     lines = list(_shared_documents(draft, held))
+    shared = bool(lines)  # a platform or plan may reach tenants of every source
     fleet = survey(
         [*(each for all_ in view.revisions.values() for each in all_), _as_revision(view, draft)],
         view.ledger,
@@ -40,8 +41,11 @@ async def changes_of(view: View, draft: Draft, engine: Engine) -> list[str]:
         return lines
     settings = view.announcement.settings() if view.announcement is not None else Settings()
     for name in sorted({*view.records, *fleet.tenants, *fleet.absent}):
-        known = view.records.get(name)
-        match fleet.fate(name), known:
+        known, fate = view.records.get(name), fleet.fate(name)
+        sources = {each.source for each in (known, fate) if each is not None}
+        if draft.source not in sources and not shared:
+            continue  # another source's tenant: whatever is under way there is not this draft's doing
+        match fate, known:
             case Absent(held=str() as sentence), _:
                 lines.append(f"! tenant {name}  {sentence}")
             case Absent(), Record(leaving="") as leaving:
@@ -49,8 +53,8 @@ async def changes_of(view: View, draft: Draft, engine: Engine) -> list[str]:
                 lines.append(f"- tenant {name}  deleted; its database {'is kept' if kept else 'goes too'}")
             case Declared(), Record(leaving="retained"):
                 lines.append(f"! tenant {name}  its name holds retained data: `skep approve adopt {name}` or `purge`")
-            case Declared() as fate, _:
-                block = [line async for line in _tenant(name, fate, view, fleet.platform, settings, engine)]
+            case Declared() as declared, _:
+                block = [line async for line in _tenant(name, declared, view, fleet.platform, settings, engine)]
                 if block:
                     lines += [f"{'~' if known is not None else '+'} tenant {name}", *(f"    {line}" for line in block)]
             case Broken() as broken, _:

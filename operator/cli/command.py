@@ -6,7 +6,7 @@ import asyncio
 import functools
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -30,26 +30,69 @@ class Shared:
     target: Target
 
 
+def _engine_options(*, hidden: bool) -> list[click.Option]:
+    """The options that say which hive is meant; they may stand before the command or after it."""
+
+    def keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
+        if value is not None and param.name is not None:
+            known = ctx.obj if isinstance(ctx.obj, Shared) else Shared(Target())
+            ctx.obj = Shared(replace(known.target, **{param.name: value}))  # type: ignore[arg-type]  # as each option says
+
+    return [
+        click.Option(
+            ["--engine"],
+            type=click.Choice(["swarm", "embedded"]),
+            help="Default: embedded if `skep up` runs here, else swarm.",
+            callback=keep,
+            expose_value=False,
+            hidden=hidden,
+        ),
+        click.Option(
+            ["--context"],
+            metavar="NAME",
+            help="The Docker context, as in `docker --context`.",
+            callback=keep,
+            expose_value=False,
+            hidden=hidden,
+        ),
+        click.Option(
+            ["--home"],
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Where the embedded engine lives (SKEP_HOME).",
+            callback=keep,
+            expose_value=False,
+            hidden=hidden,
+        ),
+    ]
+
+
+class Command(click.Command):
+    """A command that takes the engine options too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.extend(_engine_options(hidden=True))
+
+
 class Ordered(click.Group):
     """Commands in the order of a day's work, not of the alphabet."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.extend(_engine_options(hidden=False))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
 
 @click.group(cls=Ordered, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option(
-    "--engine", type=click.Choice(["swarm", "embedded"]), help="Default: embedded if `skep up` runs, else swarm."
-)
-@click.option("--context", metavar="NAME", help="The Docker context, as in `docker --context`.")
-@click.option(
-    "--home", type=click.Path(path_type=Path, file_okay=False), help="Where the embedded engine lives (SKEP_HOME)."
-)
 @click.version_option(package_name="skep")
 @click.pass_context
-def skep(ctx: click.Context, engine: str | None, context: str | None, home: Path | None) -> None:
+def skep(ctx: click.Context) -> None:
     """Run many tenants on Docker Swarm: declared in YAML, each with its own database, secrets, app and routes."""
-    ctx.obj = Shared(Target(engine=engine, context=context, home=home))
+    ctx.obj = ctx.obj or Shared(Target())
 
 
 def complain(error: SkepError) -> None:
@@ -87,4 +130,4 @@ async def _bounded(work: Awaitable[R]) -> R:
 
 
 # Each module adds its commands to the group when it is imported; the order here is the order of the help page.
-from skep.operator.cli import init, declare, show, reach, doctor, operator  # noqa: F401, I001
+from skep.operator.cli import up, init, declare, show, reach, doctor, operator  # noqa: F401, I001

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -44,21 +47,49 @@ def say(step: str, *, done: bool) -> None:
     click.echo(f"{'made ' if done else 'there'}  {step}")
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `skep init` may be told; the defaults are for a swarm of one node."""
+
+    key_file: Path = Path("skep-root.key")
+    base_domain: str = "localhost"
+    image: str = "skep:0.1.0"
+    network_size: int = 22
+    address_pool: str = "10.210.0.0/16"
+    encrypted: bool = True
+    advertise_addr: str | None = None
+    postgres_node: str | None = None
+    yes: bool = False
+
+
+DEFAULT = Plan()
+
+
 @skep.command("init")
 @click.option(
     "--root-key",
     "key_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("skep-root.key"),
+    default=DEFAULT.key_file,
     show_default=True,
     help="Where the root key is, or shall be.",
 )
-@click.option("--base-domain", default="localhost", show_default=True, help="For the first platform document.")
-@click.option("--image", default="skep:0.1.0", show_default=True, help="The app image of the first platform document.")
+@click.option("--base-domain", default=DEFAULT.base_domain, show_default=True, help="For the first platform document.")
+@click.option("--image", default=DEFAULT.image, show_default=True, help="The app image of the first platform document.")
 @click.option(
-    "--network-size", type=click.IntRange(16, 26), default=22, show_default=True, help="Prefix length of each network."
+    "--network-size",
+    type=click.IntRange(16, 26),
+    default=DEFAULT.network_size,
+    show_default=True,
+    help="Prefix length of each network.",
 )
-@click.option("--address-pool", metavar="CIDR", help="Take the networks from here (default: the engine's own pool).")
+@click.option(
+    "--address-pool",
+    metavar="CIDR",
+    default=DEFAULT.address_pool,
+    show_default=True,
+    help="Take the networks from here.",
+)
 @click.option(
     "--encrypted/--not-encrypted", default=True, show_default=True, help="Encrypt traffic between nodes (needs ESP)."
 )
@@ -66,33 +97,31 @@ def say(step: str, *, done: bool) -> None:
 @click.option("--postgres-node", metavar="NODE", help="The node that keeps PostgreSQL's data (default: this one).")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @command
-async def init(
-    shared: Shared,
-    key_file: Path,
-    base_domain: str,
-    image: str,
-    network_size: int,
-    address_pool: str | None,
-    encrypted: bool,
-    advertise_addr: str | None,
-    postgres_node: str | None,
-    yes: bool,
-) -> int:
-    """Prepare a swarm: root key, secrets, networks, node labels, a first platform document. Run it as often as you like."""  # fmt: skip
+async def init(shared: Shared, /, **options: Any) -> int:
+    """Prepare a swarm: root key, secrets, networks, node labels, a first platform document.
+
+    Each step is done only if it is missing, so run it as often as you like.
+    """
     engine = SwarmEngine(docker_host(shared.target.context))
+    plan = Plan(**options)
     try:
-        await _swarm(engine, advertise_addr, yes=yes)
-        key = _root_key(key_file, yes=yes)
-        await _secret(engine, ROOT_KEY, key.dump().encode(), key)
-        await _secret(engine, POSTGRES_ADMIN, key.password("platform", "postgres-admin").encode(), key)
-        control = await _networks(engine, network_size, address_pool, encrypted=encrypted)
-        await _create(f"config {HBA}", lambda: engine.create_config(HBA, hba(control), {"skep.kind": "platform"}))
-        await _label_nodes(engine, postgres_node)
-        _platform(Path("platform.yaml"), base_domain, image)
+        await prepare(engine, plan)
+        _platform(Path("platform.yaml"), plan.base_domain, plan.image)
     finally:
         await engine.close()
     _next_steps()
     return 0
+
+
+async def prepare(engine: SwarmEngine, plan: Plan) -> None:
+    """Everything that the stack calls external."""
+    await _swarm(engine, plan.advertise_addr, yes=plan.yes)
+    key = _root_key(plan.key_file, yes=plan.yes)
+    await _secret(engine, ROOT_KEY, key.dump().encode(), key)
+    await _secret(engine, POSTGRES_ADMIN, key.password("platform", "postgres-admin").encode(), key)
+    control = await _networks(engine, plan.network_size, plan.address_pool, encrypted=plan.encrypted)
+    await _create(f"config {HBA}", lambda: engine.create_config(HBA, hba(control), {"skep.kind": "platform"}))
+    await _label_nodes(engine, plan.postgres_node)
 
 
 async def _swarm(engine: SwarmEngine, advertise: str | None, *, yes: bool) -> None:
@@ -135,7 +164,8 @@ async def _secret(engine: SwarmEngine, name: str, data: bytes, key: RootKey) -> 
         await engine.create_secret(name, data, labels)
         say(f"secret {name}", done=True)
         return
-    if dict(found.labels).get("skep.fingerprint") != labels["skep.fingerprint"]:
+    known = dict(found.labels).get("skep.fingerprint")  # absent if `swarm/prepare` made it
+    if known not in (None, labels["skep.fingerprint"]):
         raise UsageError(
             f"secret {name} of this swarm was made from another root key",
             remedy="give the right one with --root-key; a new key would lock every tenant out",
@@ -143,17 +173,20 @@ async def _secret(engine: SwarmEngine, name: str, data: bytes, key: RootKey) -> 
     say(f"secret {name}", done=False)
 
 
-async def _networks(engine: SwarmEngine, size: int, pool: str | None, *, encrypted: bool) -> Network:
-    """control, edge-1 and data-1; those that an admin adds later carry the same label. The control network."""
-    import ipaddress
+async def _networks(engine: SwarmEngine, size: int, pool: str, *, encrypted: bool) -> Network:
+    """control, edge-1 and data-1; those that an admin adds later carry the same label. The control network.
 
-    subnets = iter(ipaddress.ip_network(pool).subnets(new_prefix=size)) if pool else None
+    A swarm's own pool gives /24s, on which the 254th task waits for an address without a word.
+    """
+    try:
+        subnets = ipaddress.ip_network(pool).subnets(new_prefix=size)
+    except ValueError as error:
+        raise UsageError(f"--address-pool {pool} with networks of /{size}: {error}") from error
     known = {network.name: network for network in await engine.list_networks(label=NETWORK_LABEL)}
-    for kind in KINDS:
+    for kind, subnet in zip(KINDS, subnets, strict=False):
         name = "skep-control" if kind == "control" else f"skep-{kind}-1"
-        subnet = str(next(subnets)) if subnets is not None else None
         if name not in known:
-            spec = NetworkSpec(name, subnet, encrypted=encrypted, labels=pairs({NETWORK_LABEL: kind}))
+            spec = NetworkSpec(name, str(subnet), encrypted=encrypted, labels=pairs({NETWORK_LABEL: kind}))
             await engine.create_network(spec)
         say(f"network {name}", done=name not in known)
     return next(each for each in await engine.list_networks(label=NETWORK_LABEL) if each.name == "skep-control")

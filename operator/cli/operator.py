@@ -73,6 +73,12 @@ def pages(hive: Hive) -> web.Application:
             body=generate_latest(metrics.REGISTRY), headers={"Content-Type": "text/plain; version=0.0.4"}
         )
 
+    async def fallback(_: web.Request) -> web.Response:
+        if not hive.ready.is_set():  # no answer at all: Traefik keeps the last one
+            return web.Response(status=503, text="the first full list has not been read yet\n")
+        return web.json_response(hive.fallback_routes())
+
     app = web.Application()
+    app.add_routes([web.get("/edge/fallback", fallback)])
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", exposition)])
     return app

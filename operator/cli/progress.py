@@ -41,7 +41,8 @@ class Progress:
             self._live.update(output.table(("TENANT", "PHASE", ""), rows))
             return
         for name in self._tenants:
-            line = f"{name}: {unready.get(name, 'Ready')}"
+            status = view.statuses.get(name)
+            line = f"{name}: {unready.get(name) or (status.phase if status is not None else 'Pending')}"
             if self._said.get(name) != line:
                 self._said[name] = line
                 click.echo(line)

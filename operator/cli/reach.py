@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import secrets
+import shlex
+import sys
 
 import click
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -13,10 +16,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from skep.operator import names
 from skep.operator.cli.command import Shared, command, skep
+from skep.operator.cli.target import docker_host
 from skep.operator.cli.view import View, look
+from skep.operator.engine.embedded.client import EmbeddedClient
 from skep.operator.engine.spec import JobSpec, Service, pairs
+from skep.operator.engine.swarm import SwarmEngine
 from skep.operator.errors import SkepError, TerminalError, UsageError
 
+POSTGRES_SERVICE = "skep_postgres"
+ADMIN = "skep_admin"
 SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 INVITE_INFO = b"skep invite"  # as docs/app-contract.md says
 
@@ -109,7 +117,30 @@ async def psql(shared: Shared, name: str, arguments: tuple[str, ...]) -> int:
         if record is None or not record.provisioned:
             raise UsageError(f"tenant {name} has no database yet")
         database = names.database(name, record.uid)
-        open_psql = getattr(engine, "psql", None)
-        if open_psql is None:
+        if isinstance(engine, SwarmEngine):
+            return await _psql_in_container(engine, docker_host(shared.target.context), database, arguments)
+        if not isinstance(engine, EmbeddedClient):
             raise SkepError("this engine has no psql")
-        return int(await open_psql(database, list(arguments)))
+        return await engine.psql(database, arguments)
+
+
+async def _psql_in_container(engine: SwarmEngine, host: str, database: str, arguments: tuple[str, ...]) -> int:
+    """Run psql where the server runs: in its own container, if this context's node has it."""
+    places = await engine.places(POSTGRES_SERVICE)
+    if not places:
+        raise SkepError("PostgreSQL does not run", remedy=f"`docker service ps {POSTGRES_SERVICE}` says why")
+    here = next((place for place in places if place.here), None)
+    words = ["psql", "-U", ADMIN, "-d", database, *arguments]
+    if here is None:
+        place = places[0]
+        shown = shlex.join(["docker", "exec", "--interactive", "--tty", place.container[:12], *words])
+        raise UsageError(
+            f"PostgreSQL runs on node {place.hostname}, not on this context's node", remedy=f"there: {shown}"
+        )
+    flags = ["--interactive", *(["--tty"] if sys.stdin.isatty() else [])]
+    command = ["docker", "--host", host, "exec", *flags, here.container, *words]
+    try:
+        process = await asyncio.create_subprocess_exec(*command)
+    except FileNotFoundError as error:
+        raise UsageError("the docker command is not installed here", remedy=shlex.join(command)) from error
+    return await process.wait()

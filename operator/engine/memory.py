@@ -19,7 +19,7 @@ from hashlib import sha256
 from typing import Any, Literal, TypeVar
 
 from skep.operator.engine.memory_service import MemoryService
-from skep.operator.engine.rules import carries, check_config, check_secret, check_service_name, files
+from skep.operator.engine.rules import carries, check_config, check_label, check_secret, check_service_name, files
 from skep.operator.engine.spec import (
     CONNECTED,
     Change,
@@ -142,6 +142,7 @@ class MemoryEngine:
 
     async def list_configs(self, *, label: str) -> tuple[Config, ...]:
         def do() -> tuple[Config, ...]:
+            check_label(label)
             found = (config for config in self.configs.values() if carries(config.labels, label))
             return tuple(sorted(found, key=lambda config: config.name))
 
@@ -181,6 +182,7 @@ class MemoryEngine:
 
     async def list_secrets(self, *, label: str) -> tuple[Secret, ...]:
         def do() -> tuple[Secret, ...]:
+            check_label(label)
             found = (secret for secret, _ in self.secrets.values() if carries(secret.labels, label))
             return tuple(sorted(found, key=lambda secret: secret.name))
 
@@ -220,6 +222,7 @@ class MemoryEngine:
 
     async def list_networks(self, *, label: str) -> tuple[Network, ...]:
         def do() -> tuple[Network, ...]:
+            check_label(label)
             found = (network for network, _ in self.networks.values() if carries(network.labels, label))
             return tuple(sorted(found, key=lambda network: network.name))
 
@@ -251,6 +254,7 @@ class MemoryEngine:
 
     async def list_services(self, *, label: str) -> tuple[Service, ...]:
         def do() -> tuple[Service, ...]:
+            check_label(label)
             found = [service.settled() for service in self.services.values()]
             views = (service.view() for service in found if carries(service.spec.labels, label))
             return tuple(sorted(views, key=lambda service: service.spec.name))

@@ -25,7 +25,7 @@ from skep.operator.engine.spec import (
     pairs,
 )
 from skep.operator.errors import NameTaken, TerminalError
-from skep.operator.loop.registry import DONE, Result, Wait
+from skep.operator.loop.registry import DONE, Result
 from skep.operator.reconcilers import secret
 from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.subject import Subject, tenants
@@ -342,8 +342,8 @@ async def reconcile(subject: Subject) -> Result:
                 reason="RolledBack",
                 remedy="the old version keeps serving; change the declaration to try again",
             )
-        if observed.update_state == "updating" and record.attempted == revision:
-            return Wait("RollingOut", "the engine is still rolling out an earlier change", 1.0)
+        # A rollout that runs now is of somebody else's change: while ours runs, the spec is the desired one and there
+        # is nothing to do. A newer spec cancels it.
     if actions:
         await apply(actions, record, world)
         observed = world.service(desired.name)

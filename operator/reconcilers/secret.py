@@ -91,7 +91,8 @@ def missing(record: Record, observed: Iterable[Secret]) -> str | None:
         if name not in labelled:
             return (
                 f"secret {name} (for {file}) is not there or does not carry this tenant's label: "
-                f"`docker secret create --label {names.TENANT}={record.name} {name} FILE`"
+                f"`docker secret create --label {names.TENANT}={record.name} {name} FILE` "
+                f"(embedded: a file brought/{record.name}/{name} in its home)"
             )
     return None
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
+from uuid import uuid4
 
 from skep.operator.engine.port import Engine
 from skep.operator.engine.spec import HealthCheck, JobSpec, NetworkSpec, Service, ServiceSpec, UpdatePolicy
@@ -15,6 +17,14 @@ from tests.engine.adapters import Subject
 
 T = TypeVar("T")
 QUICK = HealthCheck(port=8080, interval_s=1.0, timeout_s=1.0, start_period_s=1.0, retries=2)
+
+
+@asynccontextmanager
+async def bench_on(subject: Subject) -> AsyncIterator[Bench]:
+    """A bench whose objects are gone after the block."""
+    bench = Bench(subject, f"c{uuid4().hex[:8]}")
+    yield bench
+    await bench.clear()
 
 
 class Bench:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from uuid import uuid4
 
 import pytest
 
 from tests.engine.adapters import ADAPTERS, Subject
-from tests.engine.bench import Bench
+from tests.engine.bench import Bench, bench_on
 
 
 @pytest.fixture(params=[pytest.param(name, id=name, marks=marks) for name, (_, marks) in ADAPTERS.items()])
@@ -20,6 +19,5 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
 
 @pytest.fixture
 async def bench(subject: Subject) -> AsyncIterator[Bench]:
-    bench = Bench(subject, f"c{uuid4().hex[:8]}")
-    yield bench
-    await bench.clear()
+    async with bench_on(subject) as bench:
+        yield bench

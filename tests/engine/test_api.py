@@ -29,6 +29,7 @@ from skep.operator.errors import (
         ("POST", 400, "invalid config", EngineRefused),
         ("DELETE", 400, "secret 'x' is in use by the following service: y", InUse),
         ("DELETE", 403, "network x has active endpoints", InUse),
+        ("DELETE", 409, "conflict", InUse),
         ("GET", 401, "unauthorized", EngineRefused),
         ("GET", 404, "config x not found", NotFound),
         ("POST", 406, "this node is not part of a swarm", EngineUnavailable),

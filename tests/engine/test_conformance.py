@@ -119,9 +119,26 @@ async def test_what_is_not_there_is_not_found(bench: Bench) -> None:
         engine.inspect_service(nothing),
         engine.update_service(nothing, 1, bench.spec()),
         engine.remove_service(nothing),
+        engine.list_tasks(service=nothing),
+        anext(aiter(engine.logs(nothing))),
     ):
         with pytest.raises(NotFound):
             await call
+
+
+@pytest.mark.parametrize("ref", ["a/b", "../secrets", "a?b=c", "a b", "a#b", "%2e", "ä"])
+async def test_a_strange_name_is_not_found_and_reaches_nothing_else(bench: Bench, ref: str) -> None:
+    for call in (bench.engine.inspect_config(ref), bench.engine.inspect_service(ref), bench.engine.remove_config(ref)):
+        with pytest.raises(NotFound):
+            await call
+
+
+async def test_a_list_without_a_label_is_refused(bench: Bench) -> None:
+    for label in ("", "=x"):
+        with pytest.raises(EngineRefused):
+            await bench.engine.list_configs(label=label)
+        with pytest.raises(EngineRefused):
+            await bench.engine.list_services(label=label)
 
 
 async def test_a_secret_has_labels_and_never_its_data(bench: Bench) -> None:
@@ -138,6 +155,23 @@ async def test_a_secret_has_labels_and_never_its_data(bench: Bench) -> None:
         await bench.engine.label_secret(secret_id, secret.version, bench.labels)
     await bench.engine.remove_secret(secret_id)
     assert await bench.engine.list_secrets(label=bench.label) == ()
+
+
+# -- networks --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_network_is_listed_refused_twice_and_kept_while_in_use(bench: Bench) -> None:
+    name = await bench.network()
+    (network,) = await bench.engine.list_networks(label=bench.label)
+    assert (network.name, dict(network.labels)) == (name, bench.labels)
+    with pytest.raises(NameTaken):
+        await bench.network()
+    service_id = await bench.engine.create_service(bench.spec(networks=(name,), replicas=0))
+    with pytest.raises(InUse):
+        await bench.engine.remove_network(network.id)
+    await bench.engine.remove_service(service_id)
+    await bench.engine.remove_network(network.id)
+    assert await bench.engine.list_networks(label=bench.label) == ()
 
 
 # -- services --------------------------------------------------------------------------------------------------------
@@ -342,6 +376,13 @@ async def test_a_job_found_by_its_name_is_awaited_not_doubled(bench: Bench) -> N
     first, second = await asyncio.gather(bench.engine.run_job(job), bench.engine.run_job(job))
     assert first == second
     assert first.ok
+
+
+async def test_a_job_never_takes_a_service_for_itself(bench: Bench) -> None:
+    await bench.engine.create_service(bench.spec("web", replicas=0))
+    with pytest.raises(NameTaken):
+        await bench.engine.run_job(bench.job("web"))
+    assert (await bench.engine.inspect_service(bench.name("web"))).spec == bench.spec("web", replicas=0)
 
 
 # -- changes, restarts -----------------------------------------------------------------------------------------------

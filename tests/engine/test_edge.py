@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from uuid import uuid4
 
 import aiohttp
 import pytest
 from docker.models.containers import Container
 
-from skep.operator.engine.spec import NetworkSpec, Route
+from skep.operator.engine.spec import Route
 from skep.operator.engine.swarm import SwarmEngine
 from tests.engine.adapters import Subject
-from tests.engine.bench import Bench
+from tests.engine.bench import Bench, bench_on
 from tests.rig.swarm import TestSwarm
 
 pytestmark = pytest.mark.swarm
@@ -23,14 +22,9 @@ pytestmark = pytest.mark.swarm
 @pytest.fixture
 async def bench(swarm: TestSwarm, probe_image: str) -> AsyncIterator[Bench]:
     engine = SwarmEngine(swarm.url)
-
-    async def never() -> None:
-        raise AssertionError("these tests restart nothing")
-
-    bench = Bench(Subject(engine, probe_image, never), f"e{uuid4().hex[:8]}")
-    await engine.create_network(NetworkSpec(bench.name("edge"), labels=tuple(bench.labels.items())))
-    yield bench
-    await bench.clear()
+    async with bench_on(Subject(engine, probe_image)) as bench:
+        await bench.network("edge")
+        yield bench
     await engine.close()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 
 from skep.operator.engine.spec import HealthCheck, Mount, Route, ServiceSpec
-from skep.operator.engine.swarm.parse import parse_spec
+from skep.operator.engine.swarm.parse import moment, parse_spec
 from skep.operator.engine.swarm.render import Names, render_service
 from skep.operator.engine.swarm.route import parse_route, render_route
 from skep.operator.errors import EngineRefused, NotFound
@@ -104,6 +105,19 @@ def test_a_name_that_the_swarm_does_not_know_is_not_found() -> None:
     ):
         with pytest.raises(NotFound, match="is not there"):
             render_service(spec, Names())
+
+
+@pytest.mark.parametrize(
+    ("text", "microsecond"),
+    [
+        ("2026-11-22T16:34:30.108351603Z", 108351),
+        ("2026-11-22T16:34:30.1Z", 100000),
+        ("2026-11-22T16:34:30Z", 0),
+        ("2026-11-22T18:34:30.5+02:00", 500000),
+    ],
+)
+def test_times_of_the_engine_are_read(text: str, microsecond: int) -> None:
+    assert moment(text) == datetime(2026, 11, 22, 16, 34, 30, microsecond, UTC)
 
 
 def test_nothing_we_make_belongs_to_a_stack() -> None:

@@ -9,7 +9,6 @@ import copy
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 import docker
 import pytest
@@ -17,11 +16,11 @@ from hypothesis import HealthCheck as Hypothesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skep.operator.engine.spec import Mount, Resources, Route, ServiceSpec
+from skep.operator.engine.spec import Mount, NetworkSpec, Resources, Route, ServiceSpec
 from skep.operator.engine.swarm import SwarmEngine
 from skep.operator.errors import EngineUnavailable, NotFound, UsageError
 from tests.engine.adapters import Subject
-from tests.engine.bench import Bench
+from tests.engine.bench import Bench, bench_on
 from tests.engine.specs import specs
 from tests.rig.swarm import TestSwarm
 
@@ -39,12 +38,8 @@ async def engine(swarm: TestSwarm) -> AsyncIterator[SwarmEngine]:
 
 @pytest.fixture
 async def bench(engine: SwarmEngine, probe_image: str) -> AsyncIterator[Bench]:
-    async def never() -> None:
-        raise AssertionError("these tests restart nothing")
-
-    bench = Bench(Subject(engine, probe_image, never), f"s{uuid4().hex[:8]}")
-    yield bench
-    await bench.clear()
+    async with bench_on(Subject(engine, probe_image)) as bench:
+        yield bench
 
 
 def by_hand(swarm: TestSwarm, name: str, edit: Callable[[Json], None]) -> None:
@@ -305,6 +300,22 @@ async def test_a_job_is_not_listed_as_a_service(bench: Bench, engine: SwarmEngin
     result = await engine.run_job(job)
     assert result.exit_code is None
     assert "no suitable node" in result.error
+
+
+async def test_a_network_is_made_as_asked(bench: Bench, engine: SwarmEngine, swarm: TestSwarm) -> None:
+    labels = tuple(bench.labels.items())
+    spec = NetworkSpec(bench.name("data"), subnet="198.19.250.0/24", internal=True, encrypted=True, labels=labels)
+    await engine.create_network(spec)
+
+    async def look() -> Json:
+        (found,) = swarm.client.networks.list(names=[spec.name])
+        return dict(found.attrs)
+
+    attrs = await bench.until(look, lambda seen: seen["Driver"] != "")  # the swarm allocates it a moment later
+    assert (attrs["Driver"], attrs["Scope"], attrs["Attachable"], attrs["Internal"]) == ("overlay", "swarm", True, True)
+    assert "encrypted" in attrs["Options"]
+    (network,) = await engine.list_networks(label=bench.label)
+    assert network.subnets == ("198.19.250.0/24",)
 
 
 async def test_an_image_without_a_registry_is_known_by_its_id(

@@ -17,6 +17,14 @@ from tests.rig.swarm import TestSwarm, running_swarm
 
 REQUIRED = os.environ.get("SKEP_REQUIRE_SWARM") == "1"  # read before any test cleans its environment
 
+FIRST_BUILD_S = 420  # whoever asks first waits for the images to be built, on a slow machine too
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("swarm") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(FIRST_BUILD_S))
+
 
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[docker.DockerClient]:
@@ -55,6 +63,12 @@ def postgres_image(docker_engine: docker.DockerClient, swarm: TestSwarm) -> str:
 @pytest.fixture(scope="session")
 def traefik_image(docker_engine: docker.DockerClient, swarm: TestSwarm) -> str:
     return _loaded(swarm, images.traefik(docker_engine))
+
+
+@pytest.fixture(scope="session")
+def registry_image(docker_engine: docker.DockerClient, swarm: TestSwarm) -> str:
+    """A registry on 127.0.0.1:5000, which an engine trusts without TLS; user `me`, password `hush`."""
+    return _loaded(swarm, images.registry(docker_engine))
 
 
 def _loaded(swarm: TestSwarm, tag: str) -> str:

@@ -64,6 +64,10 @@ def postgres(client: docker.DockerClient) -> str:
     return build(client, "postgres", _folder(IMAGES / "postgres"), {"ROOT": root(client)})
 
 
+def registry(client: docker.DockerClient) -> str:
+    return build(client, "registry", _folder(IMAGES / "registry"), {"ROOT": root(client)})
+
+
 def traefik(client: docker.DockerClient) -> str:
     return build(client, "traefik", _folder(IMAGES / "traefik"), {"BASE": base(client), "TRAEFIK": TRAEFIK})
 
@@ -74,10 +78,15 @@ def probe(client: docker.DockerClient) -> str:
 
 def app(client: docker.DockerClient, **labels: str) -> str:
     """The product's own image, from this working tree. *labels* make a second image of equal content, for updates."""
+    return app_with(client, {}, **labels)
+
+
+def app_with(client: docker.DockerClient, more: Files, **labels: str) -> str:
+    """The product's image with *more* files in its tree."""
     patterns = [line.strip() for line in (ROOT / ".dockerignore").read_text().splitlines()]
     wanted = exclude_paths(str(ROOT), [line for line in patterns if line and not line.startswith("#")])
     files = {name: ROOT / name for name in wanted if (ROOT / name).is_symlink() or (ROOT / name).is_file()}
-    return build(client, "app", files, {"BASE": base(client)}, labels)
+    return build(client, "app", {**files, **more}, {"BASE": base(client)}, labels)
 
 
 def build(
@@ -106,11 +115,11 @@ def build(
 
 
 def _forget_old(client: docker.DockerClient, name: str) -> None:
-    """Remove builds of *name* of other days; one that is in use, here or in another session, stays."""
-    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    """Remove former builds of *name*: those of the app, made with every edit, after an hour, others after a day."""
+    oldest = (datetime.now(UTC) - (timedelta(hours=1) if name == "app" else timedelta(days=1))).isoformat()
     for image in client.images.list(name=f"skep.invalid/{name}"):
-        if image.attrs["Created"] < yesterday:
-            with contextlib.suppress(APIError):
+        if image.attrs["Created"] < oldest:
+            with contextlib.suppress(APIError):  # in use
                 client.images.remove(str(image.id))
 
 

@@ -1,7 +1,8 @@
 """A real PostgreSQL for tests: the embedded wheel's binaries, a throw-away cluster on a free port of 127.0.0.1.
 
 PostgreSQL refuses to run as root: then it runs as `nobody`, from a copy of the binaries in a folder that `nobody` can
-reach. Durability is off; passwords are SCRAM, as in the real one.
+reach. Durability is off; passwords are SCRAM, as in the real one. `POSTGRES_BIN` names the `bin` folder of another
+PostgreSQL to test against, for example the oldest that we support.
 """
 
 from __future__ import annotations
@@ -103,8 +104,10 @@ def running_postgres() -> Iterator[Postgres]:
     home = Path(tempfile.mkdtemp(prefix="skep-test-pg-"))
     try:
         home.chmod(0o711)
-        installed = _installed()
-        if account is not None:  # the environment may lie under a folder that only root enters
+        if other := os.environ.get("POSTGRES_BIN"):
+            binaries = Path(other)
+        elif account is not None:  # the environment may lie under a folder that only root enters
+            installed = _installed()
             package = installed.parent
             for folder in (
                 installed,
@@ -114,7 +117,7 @@ def running_postgres() -> Iterator[Postgres]:
                 shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("include"))
             binaries = home / installed.relative_to(package.parent) / "bin"
         else:
-            binaries = installed / "bin"
+            binaries = _installed() / "bin"
         data = home / "data"
         data.mkdir(mode=0o700)
         password = secrets.token_urlsafe(24)

@@ -2,7 +2,8 @@
 
 The rig takes a numbered place on this machine, held by a file lock: with it go a network (198.18.<200 + place>.0/24)
 and one volume a node for images, so that a second session takes the next place, and the leftovers of a killed one are
-cleared by whoever takes its place. Swarm state never survives a session; loaded images do.
+cleared by whoever takes its place. Swarm state never survives a session; loaded images do. The nodes are reached at
+their own addresses, which needs Linux.
 """
 
 from __future__ import annotations
@@ -168,7 +169,10 @@ def _place() -> Iterator[int]:
 
 
 def _locked(path: Path) -> IO[str] | None:
-    file = path.open("w")
+    try:
+        file = path.open("w")
+    except PermissionError:  # another person's
+        return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

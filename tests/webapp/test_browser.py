@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium: ap
 
 SCREENSHOTS = os.environ.get("SKEP_SCREENSHOTS")  # read before the environment is cleaned for the tests
 LONG_TITLE = "An evening with everyone who ever wanted to say something about the history of small rooms"
-SIZES = [(width, dark) for width in (360, 1280) for dark in (False, True)]
+VIEWS = [(360, False, "en"), (360, True, "fr"), (1280, False, "fr"), (1280, True, "en")]
 
 
 @pytest.fixture
@@ -115,8 +115,7 @@ async def _look(
     browser: Browser, tenant: Tenant, name: str, path: str, pictures: Path, cookie: str | None
 ) -> list[str]:
     problems = []
-    for number, (width, dark) in enumerate(SIZES):
-        language = ("en", "fr")[(number + dark) % 2]
+    for width, dark, language in VIEWS:
         async with browser.page(
             width=width, dark=dark, language=language, headers={"X-Skep-Tenant": tenant.uid}
         ) as page:

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from skep.webapp.errors import SchemaRefused
+from skep.webapp.errors import DatabaseDown, SchemaRefused
 from skep.webapp.schema import Migration, load_migrations, migrate, migrations_hash
 from skep.webapp.settings import Settings
 from tests.rig.postgres import Postgres
@@ -123,7 +123,7 @@ async def test_settings_that_are_wrong_are_said_in_one_line(tenant: Tenant) -> N
 async def test_an_invitation_leaves_the_process_only_sealed(tenant: Tenant, postgres: Postgres, tmp_path: Path) -> None:
     key = X25519PrivateKey.generate()
     public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
-    done = await tenant.run("invite", "--to", public, "--email", "Lea@Example.com")
+    done = await tenant.run("invitation", "--to", public, "--email", "Lea@Example.com")
     assert (done.returncode, done.stderr) == (0, "")
     suite = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
     opened = suite.decrypt(base64.b64decode(json.loads(done.stdout)["sealed"]), key, info=b"skep invite")
@@ -149,9 +149,43 @@ async def test_an_invitation_leaves_the_process_only_sealed(tenant: Tenant, post
     ],
 )
 async def test_an_invitation_to_nobody_is_refused(tenant: Tenant, arguments: list[str], said: str) -> None:
-    done = await tenant.run("invite", *arguments)
+    done = await tenant.run("invitation", *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert said in done.stderr
     connection = await tenant.admin()
     assert await connection.fetchval("SELECT count(*) FROM invitation") == 0
     await connection.close()
+
+
+async def test_an_invitation_into_an_empty_database_says_what_to_do_first(empty_tenant: Tenant) -> None:
+    key = base64.b64encode(X25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
+    done = await empty_tenant.run("invitation", "--to", key)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "run `schema` first" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+async def test_a_database_that_is_not_the_tenants_to_change_is_refused(empty_tenant: Tenant) -> None:
+    connection = await empty_tenant.admin()
+    await connection.execute("ALTER SCHEMA public OWNER TO postgres")
+    await connection.close()
+    done = await empty_tenant.run("schema")
+    assert done.returncode == 1
+    assert "the database cannot be migrated: permission denied for schema public" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+async def test_a_database_that_goes_away_during_a_migration_is_said_so(tenant: Tenant) -> None:
+    endless = make_migration("9000_endless.sql", "SELECT pg_sleep(60)")
+    migrating = asyncio.create_task(migrate(Settings.read(tenant.env).database, (*load_migrations(), endless)))
+    connection = await tenant.admin()
+    async with asyncio.timeout(10):
+        while not await connection.fetchval(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE query = $1 AND state = 'active' AND datname = current_database()",
+            endless.sql,
+        ):
+            pass  # each round is a query
+    await connection.close()
+    with pytest.raises(DatabaseDown, match="went away while it was migrated"):
+        await migrating

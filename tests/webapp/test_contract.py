@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from pathlib import Path
 
 import aiohttp
-import pytest
 
 from tests.rig.postgres import Postgres
 from tests.rig.tenant import Tenant, Web, make_tenant
@@ -22,13 +22,15 @@ async def test_it_says_who_it_is(visitor: Visitor, tenant: Tenant) -> None:
     assert answer.text == f'{{"tenant": "acme", "uid": "{tenant.uid}", "revision": "r1"}}'
 
 
-@pytest.mark.parametrize("header", [{}, {"X-Skep-Tenant": "somebody-else"}, {"X-Skep-Tenant": ""}])
-@pytest.mark.parametrize("path", ["/", "/.well-known/skep", "/static/nothing.css", "/nowhere"])
-async def test_what_was_not_sent_to_this_tenant_gets_421(web: Web, header: dict[str, str], path: str) -> None:
+async def test_what_was_not_sent_to_this_tenant_gets_421(web: Web) -> None:
+    foreign: tuple[dict[str, str], ...] = ({}, {"X-Skep-Tenant": "somebody-else"}, {"X-Skep-Tenant": ""})
     async with visiting(web.tenant, tenant_header=False) as stranger:
-        answer = await stranger.get(path, headers=header)
-        assert answer.status == 421
-        assert "Wrong address" in answer.words
+        for header in foreign:
+            for path in ("/", "/.well-known/skep", "/static/nothing.css", "/nowhere"):
+                answer = await stranger.get(path, headers=header)
+                assert answer.status == 421, (header, path)
+                assert "Wrong address" in answer.words
+                assert "Acme" not in answer.text  # whose site this is, is not the stranger's business
 
 
 async def test_probes_need_no_header(web: Web) -> None:
@@ -74,6 +76,30 @@ async def test_a_database_that_goes_away_and_returns_is_survived(postgres_of_its
         postgres_of_its_own.start()
         assert (await visitor.get("/")).status == 200
         assert "Traceback" not in web.log.read_text()
+
+
+async def test_a_bug_is_a_page_with_a_reference_that_the_log_explains(visitor: Visitor, web: Web) -> None:
+    connection = await web.tenant.admin()
+    await connection.execute("ALTER TABLE event RENAME TO somewhere_else")
+    await connection.close()
+    answer = await visitor.get("/")
+    assert answer.status == 500
+    assert "Something went wrong on our side" in answer.words
+    reference = answer.headers["X-Request-Id"]
+    assert reference in answer.words
+    lines = [json.loads(line) for line in web.log.read_text().splitlines()]
+    explained = [line for line in lines if line.get("request") == reference]
+    assert [line["route"] for line in explained] == ["GET /"]
+    assert "UndefinedTableError" in explained[0]["traceback"]
+
+
+async def test_bytes_that_are_no_http_are_refused_without_a_word_in_the_log(web: Web) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", web.tenant.port)
+    writer.write(b"\x16\x03\x01 hello\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.0 400")
+    writer.close()
+    await writer.wait_closed()
+    assert "hello" not in web.log.read_text()
 
 
 async def test_sessions_survive_a_restart_of_the_app(tenant: Tenant) -> None:

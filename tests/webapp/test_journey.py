@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 
+from tests.rig.rows import make_session
 from tests.rig.tenant import Tenant
 from tests.rig.visitor import PASSWORD, Visitor, event_fields, make_invitation, visiting
 
@@ -175,3 +177,17 @@ async def test_the_reader_decides_the_language_and_the_event_its_own(organizer: 
     async with visiting(tenant, language="de") as german:  # neither of ours: the event's own
         assert '<html lang="fr">' in (await german.get("/events/soiree")).text
         assert '<html lang="en">' in (await german.get("/")).text
+
+
+async def test_a_long_list_comes_in_pages_and_each_event_once(visitor: Visitor, tenant: Tenant) -> None:
+    connection = await tenant.admin()
+    for _ in range(45):
+        await make_session(connection, capacity=None)
+    await connection.close()
+    first, second, third = [await visitor.get(f"/?page={page}") for page in (1, 2, 3)]
+    links = [re.findall(r'href="/events/([a-z0-9-]+)"', page.text) for page in (first, second)]
+    assert [len(found) for found in links] == [40, 5]
+    assert len({*links[0], *links[1]}) == 45
+    assert 'rel="next" href="/?page=2"' in first.text
+    assert 'rel="next"' not in second.text
+    assert "There are no events on this page." in third.words

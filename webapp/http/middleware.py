@@ -102,7 +102,7 @@ def error_page(
     key = key or _ERROR_KEYS.get(status, "failed" if status >= 500 else "bad")
     response = request.app[PAGES].render(
         request,
-        "error.html",
+        "misdirected.html" if status == 421 else "error.html",
         status=status,
         key=key,
         retries=request.method in SAFE_METHODS and status == 503,

@@ -19,6 +19,7 @@ from skep.webapp.settings import Settings
 
 TEMPLATES_DIR = Path(__file__).parent.parent / "templates"
 PUBLIC = "no-cache"  # keep it, but ask each time: an edited event is seen at once
+MAX_PAGE = 1000
 PRIVATE = "no-store"  # pages of one person leave no trace on shared machines
 
 
@@ -51,6 +52,12 @@ class Pages:
 def redirect(path: str) -> web.Response:
     """To another page of ours, by GET. *path* is made by us or went through `safe_path`."""
     return web.Response(status=303, headers={"Location": path, "Cache-Control": PRIVATE})
+
+
+def page_number(request: web.Request) -> int:
+    """`?page=`, from 1. Whatever is no number is the first page."""
+    text = request.query.get("page", "1")
+    return min(MAX_PAGE, max(1, int(text))) if text.isascii() and text.isdigit() and len(text) < 6 else 1
 
 
 def paragraphs(text: str) -> list[list[str]]:

@@ -47,6 +47,7 @@ class Proxies:
         self._clock = clock
         self._resolved: frozenset[str] = frozenset()
         self._resolved_at = float("-inf")
+        self._missing: set[str] = set()
         self._resolving = asyncio.Lock()
 
     async def trusts(self, peer: str) -> bool:
@@ -60,16 +61,23 @@ class Proxies:
             async with self._resolving:
                 if self._clock() - self._resolved_at >= limit:
                     await self._refresh()
-        return peer in self._resolved
+        return self._is_known(peer)
+
+    def _is_known(self, address: str) -> bool:
+        return address in self._literal or address in self._resolved
 
     async def _refresh(self) -> None:
         found: set[str] = set()
+        missing: set[str] = set()
         for name in self._names:
             try:
                 found |= await asyncio.wait_for(self._lookup(name), LOOKUP_TIMEOUT_S)
             except (OSError, TimeoutError, UnicodeError) as error:
                 # No addresses: better to believe nobody than a neighbour who got an old address.
-                log.debug("proxy not found", extra={"proxy": name, "reason": type(error).__name__})
+                missing.add(name)
+                if name not in self._missing:  # once: under load this is asked every few seconds
+                    log.warning("proxy not found", extra={"proxy": name, "reason": type(error).__name__})
+        self._missing = missing
         self._resolved = frozenset(found)
         self._resolved_at = self._clock()
 
@@ -84,7 +92,7 @@ class Proxies:
             if not _is_address(hop := hop.strip()):
                 break
             address = hop
-            if not await self.trusts(hop):
+            if not self._is_known(hop):
                 break
         said = headers.get("X-Forwarded-Proto", "").lower()
         return Client(address, headers.get("X-Forwarded-Host", host), said if said in ("http", "https") else scheme)

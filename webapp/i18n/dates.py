@@ -85,13 +85,19 @@ def clock(moment: datetime, language: str) -> str:
 
 
 def period(starts_at: datetime, ends_at: datetime, language: str) -> tuple[str, str]:
-    """(the day or days, the hours) of moments in the event's own zone."""
+    """Two lines, of moments in the event's own zone: the day and its hours, or the beginning and the end.
+
+    ("Friday 4 December 2026", "19:00 – 22:00"); ("Friday 4 December 2026, 19:00", "to Sunday 6 December 2026, 12:00").
+    """
     hours = f"{clock(starts_at, language)}{NBSP}–{NBSP}{clock(ends_at, language)}"
     short = (ends_at - starts_at).total_seconds() < 18 * 3600  # a night out that ends at 3 is one evening
     if starts_at.date() == ends_at.date() or short:
         return day(starts_at, language), hours
-    days = f"{day(starts_at, language)} – {day(ends_at, language)}"
-    return days, hours
+    until = {"en": "to", "fr": "au"}[language]
+    return (
+        f"{day(starts_at, language)}, {clock(starts_at, language)}",
+        f"{until} {day(ends_at, language)}, {clock(ends_at, language)}",
+    )
 
 
 def zone_words(moment: datetime, name: str, language: str) -> str:

@@ -191,7 +191,7 @@ MESSAGES: dict[str, str] = {
     "error.often.title": "A little slower, please",
     "error.often.text": "There were too many attempts. Wait a few minutes and try again.",
     "error.misdirected.title": "Wrong address",
-    "error.misdirected.text": "This request was not meant for this site. Open the site by its name.",
+    "error.misdirected.text": "This request reached the wrong site. Please reload the page.",
     "error.failed.title": "Something went wrong on our side",
     "error.failed.text": "The problem has been recorded. Try again in a moment; if it stays, tell the organizer the "
     "reference below.",

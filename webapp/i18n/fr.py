@@ -211,7 +211,7 @@ _WRITTEN: dict[str, str] = {
     "error.often.title": "Un peu moins vite, s’il vous plaît",
     "error.often.text": "Il y a eu trop d’essais. Attendez quelques minutes, puis réessayez.",
     "error.misdirected.title": "Mauvaise adresse",
-    "error.misdirected.text": "Cette demande n’était pas destinée à ce site. Ouvrez le site par son nom.",
+    "error.misdirected.text": "Cette demande est arrivée au mauvais site. Rechargez la page, s’il vous plaît.",
     "error.failed.title": "Un problème est survenu chez nous",
     "error.failed.text": "Il a été enregistré. Réessayez dans un instant ; s’il persiste, donnez la référence "
     "ci-dessous à l’organisateur.",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from skep.webapp.http.keys import DATABASE, PAGES
+from skep.webapp.http.pages import page_number
 from skep.webapp.http.sessions import HOME, for_members
-from skep.webapp.site.event_list import page_number
 from skep.webapp.store import events
 from skep.webapp.store.members import SignedIn
 

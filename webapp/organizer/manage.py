@@ -86,5 +86,8 @@ async def _set_published(request: web.Request, member: SignedIn, *, published: b
         event = await managed_event(request, connection)
         await events.set_published(connection, event.id, published=published)
     done = "published" if published else "unpublished"
-    log.info(f"event {done}", extra={"event_id": str(event.id), "member_id": str(member.member_id)})
+    log.info(
+        "event published" if published else "event taken offline",
+        extra={"event_id": str(event.id), "member_id": str(member.member_id)},
+    )
     return redirect(f"{HOME}/events/{event.id}?notice={done}")

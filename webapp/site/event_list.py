@@ -7,11 +7,11 @@ from itertools import groupby
 from aiohttp import web
 
 from skep.webapp.http.keys import DATABASE, PAGES, VISIT
+from skep.webapp.http.pages import page_number
 from skep.webapp.i18n import dates
 from skep.webapp.store import events
 
 PAGE_SIZE = 40
-MAX_PAGE = 1000
 
 routes = web.RouteTableDef()
 
@@ -30,12 +30,6 @@ async def event_list(request: web.Request) -> web.Response:
     return request.app[PAGES].render(
         request, "site/list.html", months=months, page=page, has_more=len(found) > PAGE_SIZE
     )
-
-
-def page_number(request: web.Request) -> int:
-    """`?page=`, from 1. Whatever is no number is the first page."""
-    text = request.query.get("page", "1")
-    return min(MAX_PAGE, max(1, int(text))) if text.isascii() and text.isdigit() and len(text) < 6 else 1
 
 
 @routes.get("/robots.txt")

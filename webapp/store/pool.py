@@ -27,15 +27,23 @@ IDLE_LIFETIME_S = 30.0
 READINESS_AGE_S = 10.0
 
 _GONE_CLASSES = ("08", "53", "57P")  # connection exceptions, out of resources, shutdown and cannot-connect-now
-_GONE_CODES = frozenset({"3D000", "55000"})  # a database that is being swapped
+_GONE_CODES = frozenset({
+    "3D000", "55000",  # a database that is being swapped
+    "57014",  # a statement that ran into its time limit
+    "40001", "40P01",  # a transaction that lost against another
+})  # fmt: skip
 
 
 def is_gone(error: BaseException) -> bool:
-    """Does *error* say that the database is away (and not that the query is wrong)?
+    """Does *error* say that the database is away for the moment (and not that the query is wrong)?
 
     asyncpg says InterfaceError for a connection that was closed under it, and OSError or TimeoutError where the
-    server cannot be reached.
+    server cannot be reached; a statement prepared before a migration is refused once within a transaction.
     """
+    if isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError):
+        return True
+    if isinstance(error, ValueError):  # asyncpg's DataError is an InterfaceError too
+        return False
     if isinstance(error, asyncpg.PostgresError):
         code = error.sqlstate or ""
         return code.startswith(_GONE_CLASSES) or code in _GONE_CODES
@@ -48,7 +56,7 @@ def _translated() -> Iterator[None]:
         yield
     except Exception as error:
         if is_gone(error):
-            raise DatabaseDown(f"the database went away ({type(error).__name__})") from error
+            raise DatabaseDown(f"the database went away ({type(error).__name__}: {error})") from error
         raise
 
 

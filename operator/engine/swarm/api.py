@@ -10,6 +10,7 @@ import asyncio
 import io
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -33,6 +34,7 @@ Json = dict[str, Any]  # the API's words; no further than this package
 NEWEST = (1, 47)  # of the API that this was tested with; older daemons are met at theirs
 OLDEST = (1, 41)  # Docker 20.10: jobs, and running counts in the list of services
 _CONNECT_FAILED = 900  # aiodocker's own number
+_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _DECODER = json.JSONDecoder()
 
 
@@ -57,8 +59,12 @@ class Api:
         self.deadline_s = deadline_s
         self._version: tuple[int, int] | None = None
 
+    def renegotiate(self) -> None:
+        """Ask for the version again with the next call: the engine may have been replaced by another release."""
+        self._version = None
+
     async def version(self) -> tuple[int, int]:
-        """The API version both sides speak, asked for once."""
+        """The API version both sides speak; asked for once."""
         if self._version is None:
             body = await self._exchange("GET", "version", versioned=False)
             theirs, least = _pair(body["ApiVersion"]), _pair(body.get("MinAPIVersion", "1.12"))
@@ -121,20 +127,9 @@ class Api:
     async def close(self) -> None:
         await self._docker.close()
 
-    async def _exchange(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Json | None = None,
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        deadline_s: float | None = None,
-        versioned: bool = True,
-    ) -> Any:
-        text = await self._read(
-            method, path, body=body, params=params, headers=headers, deadline_s=deadline_s, versioned=versioned
-        )
+    async def _exchange(self, method: str, path: str, **call: Any) -> Any:
+        """As `_read`, which says what *call* may hold, but decoded; None for an empty answer."""
+        text = await self._read(method, path, **call)
         return json.loads(text) if text.strip() else None
 
     async def _read(
@@ -183,7 +178,7 @@ def translate(method: str, path: str, status: int, message: str) -> SkepError:
     By status and method, never by text, with two exceptions that only their text tells: a stale version and an object
     too large for raft, both HTTP 500.
     """
-    if method == "DELETE" and status in (400, 403):
+    if method == "DELETE" and status in (400, 403, 409):
         return InUse(message)  # configs, secrets and networks of Swarm answer 400, networks of one node 403
     match status:
         case 404:
@@ -208,6 +203,13 @@ def translate(method: str, path: str, status: int, message: str) -> SkepError:
             return EngineRefused(message)
         case _:
             return EngineUnavailable(f"{method} /{path} answered {status}: {message}")
+
+
+def segment(ref: str) -> str:
+    """*ref* as one part of a path. Raises NotFound for what no object can be called: quoted, a slash would still lead on."""
+    if not _REF.fullmatch(ref):
+        raise NotFound(f"nothing is called {ref!r}")
+    return ref
 
 
 def elements(text: str) -> Iterator[Json]:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from skep.operator.engine.rules import check_label
 from skep.operator.engine.spec import (
     CONNECTED,
     Change,
@@ -32,9 +33,11 @@ from skep.operator.engine.spec import (
     Task,
 )
 from skep.operator.engine.swarm import auth, jobs, logs, nodes
-from skep.operator.engine.swarm.api import Api, Json
+from skep.operator.engine.swarm.api import Api, Json, segment
 from skep.operator.engine.swarm.nodes import Node, Place
 from skep.operator.engine.swarm.parse import (
+    created_at,
+    parse_change,
     parse_config,
     parse_network,
     parse_secret,
@@ -43,10 +46,12 @@ from skep.operator.engine.swarm.parse import (
     running_count,
 )
 from skep.operator.engine.swarm.render import Names, render_network, render_service
-from skep.operator.errors import EngineUnavailable, NotFound, SkepError
+from skep.operator.errors import EngineRefused, EngineUnavailable, NotFound, SkepError
 
 _KINDS = ("config", "secret", "service", "network", "node")
 _ID = re.compile(r"[a-z0-9]{25}")
+_IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._/:-]*(@sha256:[0-9a-f]{64})?")
+SEEN = 1000  # names remembered beside the lists
 PAUSE_EVERY = 200  # services parsed in one go: 25 ms, in which nobody else runs
 REGISTRY_DEADLINE_S = 15.0  # a registry is further away than the engine
 
@@ -71,6 +76,9 @@ class _Kept(Generic[V]):
     def keep(self, label: str, found: dict[str, V]) -> None:
         self._lists[label] = found
 
+    def find(self, object_id: str) -> V | None:
+        return next((found[object_id] for found in self._lists.values() if object_id in found), None)
+
 
 class SwarmEngine:
     """See the port. *url* and *context* choose the manager; *registry_file* is the Docker command line's config.json."""
@@ -86,6 +94,7 @@ class SwarmEngine:
         self.api = Api(url, context=context, deadline_s=deadline_s)
         self._registry_file = registry_file or Path.home() / ".docker" / "config.json"
         self._configs: _Kept[Config] = _Kept()
+        self._seen: dict[str, str] = {}  # names by ID of configs that were lately inspected
         self._services: _Kept[Service] = _Kept()
         self._network_names: dict[str, str] = {}  # by ID, as the one below
         self._node_names: dict[str, str] = {}
@@ -104,7 +113,11 @@ class SwarmEngine:
         return tuple(sorted(found.values(), key=lambda config: config.name))
 
     async def inspect_config(self, ref: str) -> Config:
-        return parse_config(await self.api.get(f"configs/{ref}"))
+        config = parse_config(await self.api.get(f"configs/{segment(ref)}"))
+        if len(self._seen) >= SEEN:
+            self._seen.clear()
+        self._seen[config.id] = config.name
+        return config
 
     async def create_config(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
         return str((await self.api.post("configs/create", _object(name, data, labels)))["ID"])
@@ -113,7 +126,7 @@ class SwarmEngine:
         await self._label("configs", config_id, version, labels)
 
     async def remove_config(self, config_id: str) -> None:
-        await self.api.delete(f"configs/{config_id}")
+        await self.api.delete(f"configs/{segment(config_id)}")
 
     async def list_secrets(self, *, label: str) -> tuple[Secret, ...]:
         found = [parse_secret(raw) for raw in await self.api.get_each("secrets", _labelled(label))]
@@ -129,12 +142,16 @@ class SwarmEngine:
         await self._label("secrets", secret_id, version, labels)
 
     async def remove_secret(self, secret_id: str) -> None:
-        await self.api.delete(f"secrets/{secret_id}")
+        await self.api.delete(f"secrets/{segment(secret_id)}")
 
     async def _label(self, kind: str, ref: str, version: int, labels: Mapping[str, str]) -> None:
         # The API wants the name repeated; the data may be left out.
-        name = (await self.api.get(f"{kind}/{ref}"))["Spec"]["Name"]
-        await self.api.post(f"{kind}/{ref}/update", {"Name": name, "Labels": dict(labels)}, {"version": version})
+        kept = self._configs.find(ref)
+        name = kept.name if kept else self._seen.get(ref)
+        if name is None:
+            name = (await self.api.get(f"{kind}/{segment(ref)}"))["Spec"]["Name"]
+        body = {"Name": name, "Labels": dict(labels)}
+        await self.api.post(f"{kind}/{segment(ref)}/update", body, {"version": version})
 
     # -- networks ------------------------------------------------------------------------------------------------
 
@@ -146,7 +163,7 @@ class SwarmEngine:
         return str((await self.api.post("networks/create", render_network(spec)))["Id"])
 
     async def remove_network(self, network_id: str) -> None:
-        await self.api.delete(f"networks/{network_id}")
+        await self.api.delete(f"networks/{segment(network_id)}")
 
     # -- services ------------------------------------------------------------------------------------------------
 
@@ -176,20 +193,24 @@ class SwarmEngine:
     async def update_service(self, service_id: str, version: int, spec: ServiceSpec) -> None:
         names = await self._names(spec)
         body = render_service(spec, names, force=self._forced.get(service_id, 0))
-        await self.api.post(f"services/{service_id}/update", body, {"version": version}, headers=self._auth(spec.image))
+        await self.api.post(
+            f"services/{segment(service_id)}/update", body, {"version": version}, headers=self._auth(spec.image)
+        )
 
     async def remove_service(self, service_id: str) -> None:
-        await self.api.delete(f"services/{service_id}")
+        await self.api.delete(f"services/{segment(service_id)}")
 
     async def list_tasks(self, *, service: str) -> tuple[Task, ...]:
         raws = await self.api.get("tasks", {"filters": {"service": [service]}}) or ()
         if any(raw.get("NodeID") and raw["NodeID"] not in self._node_names for raw in raws):
             self._node_names = {node.id: node.hostname for node in await self.nodes()}
-        newest_first = sorted(raws, key=lambda raw: str(raw["CreatedAt"]), reverse=True)
+        newest_first = sorted(raws, key=created_at, reverse=True)
         return tuple(sorted((parse_task(raw, self._node_names) for raw in newest_first), key=lambda task: task.slot))
 
     async def resolve_image(self, ref: str) -> Image:
         """The registry's digest; without a registry this engine's own image ID, and *ref* as it is."""
+        if not _IMAGE.fullmatch(ref):
+            raise EngineRefused(f"{ref!r} is not an image reference")
         if "@" in ref:
             return Image(ref, ref, ref.partition("@")[2])
         try:
@@ -218,7 +239,9 @@ class SwarmEngine:
         attached = [*(template.get("Networks") or ()), *(previous.get("Networks") or ())]
         if any(network["Target"] not in self._network_names for network in attached):
             listed = await self.api.get("networks", {"filters": {"scope": ["swarm"]}})
-            self._network_names = {network["Id"]: network["Name"] for network in listed}
+            self._network_names |= {network["Id"]: network["Name"] for network in listed}
+            for network in attached:  # one that is gone, as a previous spec may name it, is not looked for again
+                self._network_names.setdefault(network["Target"], network["Target"])
         return parse_service(raw, self._network_names, start_interval=await self._knows_start_interval())
 
     async def _names(self, spec: ServiceSpec | JobSpec) -> Names:
@@ -268,21 +291,27 @@ class SwarmEngine:
 
     async def logs(self, service: str, *, tail: int | None = 100, follow: bool = False) -> AsyncIterator[LogLine]:
         params = {**logs.PARAMS, "follow": follow, "tail": "all" if tail is None else tail}
-        async with self.api.stream(f"services/{service}/logs", params) as stream:
-            async for line in logs.lines(stream):
+        async with self.api.stream(f"services/{segment(service)}/logs", params) as stream:
+            lines = logs.lines(stream)
+            while True:
+                # The log of a task on a node that is gone never ends.
+                async with asyncio.timeout(None if follow else self.api.deadline_s):
+                    line = await anext(lines, None)
+                if line is None:
+                    return
                 yield line
 
     async def changes(self) -> AsyncIterator[Change]:
         """Hints of a stream that may fall silent without breaking: whoever reads it must list once in a while."""
         # The swarm's own; a node's local networks change with every container.
         filters = {"type": list(_KINDS), "scope": ["swarm"]}
+        self.api.renegotiate()
         async with self.api.stream("events", {"filters": filters}) as stream:
             yield CONNECTED
             while line := await stream.readline():
-                event = json.loads(line)
-                actor = event["Actor"]
-                name = (actor.get("Attributes") or {}).get("name", "")
-                yield Change(event["Type"], event["Action"], actor["ID"], name)
+                if not line.endswith(b"\n"):
+                    break  # cut off in the middle
+                yield parse_change(json.loads(line))
         raise EngineUnavailable(f"the stream of changes from {self.api.where} ended", reason="StreamEnded")
 
     async def info(self) -> EngineInfo:
@@ -331,6 +360,7 @@ class SwarmEngine:
 
 
 def _labelled(label: str, **more: list[str]) -> Json:
+    check_label(label)
     return {"filters": {"label": [label], **more}}
 
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 from skep.operator.engine.spec import JobResult, JobSpec, Task
 from skep.operator.engine.swarm import logs
-from skep.operator.engine.swarm.api import Api
-from skep.operator.engine.swarm.parse import parse_task
+from skep.operator.engine.swarm.api import Api, segment
+from skep.operator.engine.swarm.parse import created_at, parse_task
 from skep.operator.engine.swarm.render import Names, render_job
 from skep.operator.errors import EngineUnavailable, NameTaken, NotFound, TransientError
 
@@ -24,19 +24,18 @@ _FIRST_LOOK_S, _LAST_LOOK_S = 0.05, 1.0
 
 
 async def run(api: Api, spec: JobSpec, names: Names, headers: Mapping[str, str]) -> JobResult:
-    """See the port. Raises TransientError if another process collected this job's result and removed it."""
+    """See the port. Raises NameTaken if a service that is no job has the name; TransientError if somebody else
+    collected this job's result and removed it.
+    """
+    job_id = await _created_or_found(api, spec, names, headers)
+    killed = ""
     try:
-        job_id = (await api.post("services/create", render_job(spec, names), headers=headers))["ID"]
-    except NameTaken:
-        job_id = (await api.get(f"services/{spec.name}"))["ID"]
-    task: Task | None
-    try:
-        async with asyncio.timeout(spec.timeout_s):
-            task = await _ended(api, job_id)
-        killed = ""
-    except TimeoutError:
-        task = await _newest(api, job_id)
-        killed = f"killed after {spec.timeout_s:g} s"
+        try:
+            async with asyncio.timeout(spec.timeout_s):
+                task: Task | None = await _ended(api, job_id)
+        except TimeoutError:
+            task = await _newest(api, job_id)
+            killed = f"killed after {spec.timeout_s:g} s"
     except NotFound as error:
         raise TransientError(f"job {spec.name} was collected by somebody else", reason="JobCollected") from error
     output, complaints = await _output(api, job_id) if task and task.node else ("", "")
@@ -44,6 +43,16 @@ async def run(api: Api, spec: JobSpec, names: Names, headers: Mapping[str, str])
         await api.delete(f"services/{job_id}")
     sentences = (killed, task.error if task else "", complaints)
     return JobResult(task.exit_code if task else None, output, "\n".join(filter(None, sentences)))
+
+
+async def _created_or_found(api: Api, spec: JobSpec, names: Names, headers: Mapping[str, str]) -> str:
+    try:
+        return str((await api.post("services/create", render_job(spec, names), headers=headers))["ID"])
+    except NameTaken:
+        found = await api.get(f"services/{segment(spec.name)}")
+        if "ReplicatedJob" not in found["Spec"]["Mode"]:
+            raise  # to await it would end in its removal
+        return str(found["ID"])
 
 
 async def _ended(api: Api, job_id: str) -> Task:
@@ -60,7 +69,7 @@ async def _ended(api: Api, job_id: str) -> Task:
 
 async def _newest(api: Api, job_id: str) -> Task | None:
     tasks = await api.get("tasks", {"filters": {"service": [job_id]}})
-    raw = max(tasks or (), key=lambda task: task["CreatedAt"], default=None)
+    raw = max(tasks or (), key=created_at, default=None)
     return parse_task(raw, {}) if raw else None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from skep.operator.engine.spec import Pairs, pairs
 from skep.operator.engine.swarm import logs
-from skep.operator.engine.swarm.api import Api, Json
+from skep.operator.engine.swarm.api import Api, Json, segment
 from skep.operator.errors import NotFound
 
 
@@ -43,12 +43,12 @@ async def list_nodes(api: Api) -> tuple[Node, ...]:
 
 async def label_node(api: Api, node_id: str, labels: Mapping[str, str | None]) -> None:
     """Set labels of a node; None removes one. Raises VersionConflict when somebody wrote in between."""
-    raw = await api.get(f"nodes/{node_id}")
+    raw = await api.get(f"nodes/{segment(node_id)}")
     spec: Json = dict(raw["Spec"])
     merged = {**(spec.get("Labels") or {}), **labels}
     spec["Labels"] = {key: value for key, value in merged.items() if value is not None}
     if spec["Labels"] != (raw["Spec"].get("Labels") or {}):
-        await api.post(f"nodes/{node_id}/update", spec, {"version": raw["Version"]["Index"]})
+        await api.post(f"nodes/{segment(node_id)}/update", spec, {"version": raw["Version"]["Index"]})
 
 
 async def begin_swarm(api: Api, *, advertise: str | None = None, pool: str | None = None) -> str:
@@ -61,7 +61,7 @@ async def begin_swarm(api: Api, *, advertise: str | None = None, pool: str | Non
 
 async def places(api: Api, service: str) -> tuple[Place, ...]:
     """The service's running tasks. Raises NotFound without such a service."""
-    found = await api.get(f"services/{service}")
+    found = await api.get(f"services/{segment(service)}")
     filters = {"service": [found["ID"]], "desired-state": ["running"]}
     tasks = await api.get("tasks", {"filters": filters})
     here = (await api.get("info"))["Swarm"]["NodeID"]
@@ -81,7 +81,7 @@ async def places(api: Api, service: str) -> tuple[Place, ...]:
 async def exec_here(api: Api, container: str, command: Sequence[str]) -> tuple[int, str]:
     """Run *command* in a container of this very node: its exit code and output. Raises NotFound elsewhere."""
     body: Json = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
-    made = await api.post(f"containers/{container}/exec", body)
+    made = await api.post(f"containers/{segment(container)}/exec", body)
     parts: list[str] = []
     async with api.stream(f"exec/{made['Id']}/start", {}, body={"Detach": False, "Tty": False}) as stream:
         async for _, text in logs.frames(stream):

@@ -10,10 +10,11 @@ import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from skep.operator.engine.spec import (
+    Change,
     Config,
     HealthCheck,
     Mount,
@@ -252,6 +253,16 @@ def parse_task(raw: Json, nodes: Mapping[str, str]) -> Task:
         image=((raw.get("Spec") or {}).get("ContainerSpec") or {}).get("Image", ""),
         since=moment(status.get("Timestamp")),
     )
+
+
+def parse_change(raw: Json) -> Change:
+    actor = raw["Actor"]
+    return Change(raw["Type"], raw["Action"], actor["ID"], (actor.get("Attributes") or {}).get("name", ""))
+
+
+def created_at(raw: Json) -> datetime:
+    """To sort by: as text, Go's times do not sort, since it leaves out zeros at their end."""
+    return moment(raw.get("CreatedAt")) or datetime.min.replace(tzinfo=UTC)
 
 
 def _state(state: str) -> TaskState:

@@ -9,24 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from skep.operator.engine.rules import check_route
 from skep.operator.engine.spec import Route, pairs
 from skep.operator.errors import EngineRefused
 
 PREFIX = "traefik."
 NETWORK = "traefik.swarm.network"
 PRIORITY = "1000"  # one for all: hosts are unique over the platform, so no two rules meet
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
-_HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
-_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-_NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}")
 _IN_RULE = re.compile(r"Host\(`([^`]*)`\)")
 _ROUTER_RULE = re.compile(r"traefik\.http\.routers\.([a-z0-9-]+)\.rule")
 
 
 def render_route(route: Route) -> dict[str, str]:
     """Raises EngineRefused for a name, host or header that could mean something else in a label."""
-    _check(route)
+    check_route(route)
     router = f"traefik.http.routers.{route.name}"
     labels = {
         "traefik.enable": "true",
@@ -70,7 +66,7 @@ def _read(name: str, labels: Mapping[str, str]) -> Route | None:
         network=labels.get(NETWORK),
     )
     try:
-        _check(route)
+        check_route(route)
     except EngineRefused:
         return None
     return route
@@ -82,20 +78,3 @@ def _header_label(name: str, header: str) -> str:
 
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
-
-
-def _check(route: Route) -> None:
-    if not _NAME.fullmatch(route.name):
-        raise EngineRefused(f"route name {route.name!r} is not a DNS label")
-    if not route.hosts:
-        raise EngineRefused(f"route {route.name} has no host")
-    for host in route.hosts:
-        if not _HOST.fullmatch(host):
-            raise EngineRefused(f"host {host!r} of route {route.name} is not a lower-case DNS name")
-    if not 1 <= route.port <= 65535:
-        raise EngineRefused(f"port {route.port} of route {route.name} is not 1 to 65535")
-    if route.network is not None and not _NETWORK.fullmatch(route.network):
-        raise EngineRefused(f"network {route.network!r} of route {route.name} is not a network's name")
-    for header, value in route.headers:
-        if not _HEADER.fullmatch(header) or not _VALUE.fullmatch(value):
-            raise EngineRefused(f"header {header!r} of route {route.name} has a name or value that HTTP does not allow")

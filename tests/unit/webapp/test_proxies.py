@@ -74,13 +74,16 @@ async def test_strangers_cannot_make_us_ask_all_the_time(names: Names) -> None:
     assert names.asked == 2
 
 
-async def test_a_name_that_is_gone_is_nobody(names: Names) -> None:
+async def test_a_name_that_is_gone_is_nobody_and_is_said_once(names: Names, caplog: pytest.LogCaptureFixture) -> None:
     proxies = names.proxies("traefik", "127.0.0.1")
     assert await proxies.trusts("10.0.0.2")
     del names.addresses["traefik"]
     names.now += REFRESH_S
     assert not await proxies.trusts("10.0.0.2")
     assert await proxies.trusts("127.0.0.1")  # given as an address: needs no name service
+    names.now += REFRESH_S
+    assert not await proxies.trusts("10.0.0.2")
+    assert [record.getMessage() for record in caplog.records] == ["proxy not found"]
 
 
 async def test_without_proxies_nobody_is_asked(names: Names) -> None:

@@ -8,8 +8,9 @@ import logging
 import signal
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
-from skep.webapp.http.app import build_app
+from skep.webapp.app import build_app
 from skep.webapp.http.keys import DRAIN
 from skep.webapp.settings import Settings
 
@@ -32,10 +33,11 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
 
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=FINISH_S, keepalive_timeout=KEEPALIVE_S)
     await runner.setup()
     try:
-        await web.TCPSite(runner, port=settings.port).start()
+        await web.TCPSite(runner, settings.host, settings.port).start()
         log.info("serving", extra={"tenant": settings.tenant, "port": settings.port, "revision": settings.revision})
         if settings.unknown:
             log.warning("settings ignored: this image does not know them", extra={"settings": settings.unknown})
@@ -46,3 +48,8 @@ async def serve(settings: Settings) -> None:
     finally:
         await runner.cleanup()
     log.info("stopped", extra={"tenant": settings.tenant})
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Bytes that are no HTTP are answered with 400 and forgotten: a neighbour must not be able to fill the log."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
