@@ -151,6 +151,9 @@ async def operate(settings: Settings, keys: RootKey, size: int) -> dict[str, Any
         await idle(hive)
         profiler.disable()
         profiler.dump_stats(profile)
+    wrote = Counter(call for each in (asdict(start), *passes) for call in each["calls"] if not call.startswith("GET "))
+    if wrote:
+        print(f"written: {dict(wrote)}", file=sys.stderr)
     assert not any(hive.queue.failures(name) for name in hive.fleet.tenants), "a tenant failed"
     peak = peak_mb()
     hive.stop()
@@ -287,6 +290,8 @@ def started(what: str, size: int, environment: Mapping[str, str]) -> dict[str, A
     )
     if done.returncode:
         raise RuntimeError(f"{what} ended with {done.returncode}:\n{done.stderr[-3000:]}")
+    if done.stderr:
+        print(done.stderr[-2000:])
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -327,8 +332,10 @@ def report(found: list[Found]) -> Report:
     notes = (
         f"One manager in a container (services at 0 replicas), one PostgreSQL; median of {TIMES} resyncs a size.",
         "Floor: the same lists and the catalog query in a process of its own, decoded and thrown away.",
-        f"Databases: CREATE DATABASE for the first {REAL_DATABASES:,}; beyond, catalog rows without files "
-        "(10,000 are 75 GB). Roles, grants, settings and comments are real throughout, and so is the query.",
+        (
+            f"Databases: CREATE DATABASE for the first {REAL_DATABASES:,}; beyond, catalog rows without files "
+            "(10,000 are 75 GB). Roles, grants, settings and comments are real throughout, and so is the query."
+        ),
     )
     return Report("resync", "A resync with nothing to do", tuple(rows), notes)
 
