@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.report import Aim, Report, Row, row
-from bench.time_to_ready import call, service_body
+from bench.time_to_ready import call, empty, service_body
 from skep.operator import names
 from tests.e2e.hives import Hive, inside, on_swarm, tenant
 from tests.rig import images
@@ -65,6 +65,7 @@ def run() -> Report:
             swarm.load_image(*tags.values(), nodes=(0,))
             with on_swarm(swarm, tags, Path(scratch)) as hive:
                 rows = measure(hive)
+                empty(hive)
     notes = (
         f"{TENANTS} tenants on one node, each one task with its health check every 30 s; {WINDOW_S:g} s without a visitor.",
         f"Floor: an aiohttp application of one route in the same image, with the same health check; {BARE} of them.",

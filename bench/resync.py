@@ -86,10 +86,6 @@ class CountingApi(Api):
         self.calls[f"GET {path}"] += 1
         return await super().get(path, params, **more)
 
-    async def get_each(self, path: str, params: Mapping[str, Any]) -> Any:
-        self.calls[f"GET {path}"] += 1
-        return await super().get_each(path, params)
-
     async def post(self, path: str, body: Json | None = None, *args: Any, **more: Any) -> Any:
         self.calls[f"POST {path}"] += 1
         return await super().post(path, body, *args, **more)
@@ -175,7 +171,7 @@ async def look(settings: Settings, keys: RootKey, size: int) -> dict[str, Any]:
     await api.version()
 
     async def listed(path: str, label: str, **more: Any) -> None:
-        for _ in await api.get_each(path, {"filters": {"label": [label]}, **more}):
+        async for _ in api.get_each(path, {"filters": {"label": [label]}, **more}):
             pass
 
     async def catalog() -> None:
