@@ -20,6 +20,7 @@ from typing import Any, get_args
 from skep.crds.reader import Reading
 from skep.operator import metrics, names
 from skep.operator.engine.port import Engine
+from skep.operator.engine.spec import Config
 from skep.operator.errors import NameTaken, NotFound, SkepError, TerminalError, TransientError, VersionConflict
 from skep.operator.keys import RootKey
 from skep.operator.loop.backoff import Backoff
@@ -190,18 +191,24 @@ class Hive:
         return sorted({*self.fleet.tenants, *self.fleet.absent, *self._records(), *reported} - {""})
 
     def _records(self) -> Mapping[str, Record]:
-        parsed, found = self._parsed, {}
-        self._parsed = {}
-        for config in self.world.of_kind("record"):
-            known = parsed.get(config.id)
-            if known is None or known[0] != config.version:
-                try:
-                    known = config.version, records.from_config(config)
-                except TerminalError:  # told by that tenant's own reconcile
-                    continue
-            self._parsed[config.id] = known
-            found[known[1].name] = known[1]
+        configs = self.world.of_kind("record")
+        found = {}
+        for config in configs:
+            try:
+                record = self._parse(config)
+            except TerminalError:  # told by that tenant's own reconcile
+                continue
+            found[record.name] = record
+        if len(self._parsed) > len(configs):
+            ids = {config.id for config in configs}
+            self._parsed = {object_id: known for object_id, known in self._parsed.items() if object_id in ids}
         return found
+
+    def _parse(self, config: Config) -> Record:
+        known = self._parsed.get(config.id)
+        if known is None or known[0] != config.version:
+            known = self._parsed[config.id] = config.version, records.from_config(config)
+        return known[1]
 
     # Surveying
 
@@ -353,7 +360,7 @@ class Hive:
 
     def _record(self, name: str) -> Record | None:
         config = self.world.config(names.record(name))
-        return records.from_config(config) if config is not None else None
+        return self._parse(config) if config is not None else None
 
     def _subject(self, name: str, record: Record | None) -> Subject:
         platform = self.fleet.platform

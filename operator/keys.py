@@ -12,6 +12,7 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
@@ -73,8 +74,7 @@ class RootKey:
 
     def verifier(self, owner: str, purpose: str, generation: int = 1) -> str:
         """The SCRAM-SHA-256 verifier of that password. The salt is derived too, so that two verifiers compare."""
-        salt = self.derive(owner, f"{purpose}/salt", generation)[:16]
-        return scram_verifier(self.password(owner, purpose, generation), salt)
+        return _verifier(self, owner, purpose, generation)
 
     def fingerprint(self, data: bytes) -> str:
         """A keyed hash that may stand in a label: it tells whether two secrets are equal and nothing else."""
@@ -85,6 +85,12 @@ class RootKey:
     def own_fingerprint(self) -> str:
         """Shown by `doctor` on both sides, so that people can see whether a key file is the swarm's."""
         return hashlib.sha256(b"skep/fingerprint\0" + self.material).hexdigest()[:16]
+
+
+@lru_cache(maxsize=20_000)  # 1 ms of hashing each, and a fleet's are compared at every resync
+def _verifier(keys: RootKey, owner: str, purpose: str, generation: int) -> str:
+    salt = keys.derive(owner, f"{purpose}/salt", generation)[:16]
+    return scram_verifier(keys.password(owner, purpose, generation), salt)
 
 
 def scram_verifier(password: str, salt: bytes, iterations: int = SCRAM_ITERATIONS) -> str:

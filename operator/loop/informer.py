@@ -101,7 +101,7 @@ class Informer(Generic[T]):
 
     def put(self, item: T) -> None:
         old = self._items.get(item.id)
-        if old is not None and (old.version > item.version or old == item):
+        if old is not None and (old is item or old.version > item.version or old == item):
             return
         self._items[item.id] = item
         self._names[item.name] = item.id

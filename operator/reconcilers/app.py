@@ -6,7 +6,9 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 
+from skep.crds.effective import EffectiveTenant
 from skep.crds.platform import DatabaseServer, Platform
 from skep.operator import names
 from skep.operator.engine.spec import (
@@ -102,28 +104,35 @@ def route(record: Record) -> Route:
 
 
 def settings_file(record: Record, server: DatabaseServer, settings: Settings) -> AppFile:
-    host, port = settings.address(server.host, server.port)
-    generation = record.secret_generation
-    database = names.database(record.name, record.uid)
+    return _settings_file(
+        record.spec, record.uid, record.secret_generation, settings.address(server.host, server.port), settings.proxies
+    )
+
+
+@lru_cache(maxsize=20_000)  # three reconcilers ask for the same file, at every resync of a fleet
+def _settings_file(
+    spec: EffectiveTenant, uid: str, generation: int, address: tuple[str, int], proxies: tuple[str, ...]
+) -> AppFile:
+    database = names.database(spec.name, uid)
     document = {
-        "tenant": record.name,
-        "uid": record.uid,
-        "displayName": record.spec.display_name,
-        "secure": record.spec.secure,
-        "proxies": list(settings.proxies),
+        "tenant": spec.name,
+        "uid": uid,
+        "displayName": spec.display_name,
+        "secure": spec.secure,
+        "proxies": list(proxies),
         "drainSeconds": DRAIN_S,
         "database": {
-            "host": host,
-            "port": port,
+            "host": address[0],
+            "port": address[1],
             "name": database,
             "user": f"{database}_{secret.slot(generation)}",
             # While an update starts first, two generations of tasks share the limit with one schema job.
-            "poolMax": max(1, (record.spec.database.connection_limit - 1) // (2 * max(1, record.spec.replicas))),
+            "poolMax": max(1, (spec.database.connection_limit - 1) // (2 * max(1, spec.replicas))),
         },
-        "settings": dict(record.spec.settings),
+        "settings": dict(spec.settings),
     }
     body = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
-    return AppFile(names.settings(record.name, hashlib.sha256(body).hexdigest()), body)
+    return AppFile(names.settings(spec.name, hashlib.sha256(body).hexdigest()), body)
 
 
 def owner_labels(record: Record) -> dict[str, str]:
@@ -170,6 +179,8 @@ def revision_label(spec: ServiceSpec) -> str:
 
 def drift(desired: ServiceSpec, observed: ServiceSpec) -> tuple[FieldDrift, ...]:
     """Field by field, what somebody (or an older declaration) has there and what it should be."""
+    if desired == observed:
+        return ()
     found: list[FieldDrift] = []
     for field in fields(ServiceSpec):
         want, have = getattr(desired, field.name), getattr(observed, field.name)

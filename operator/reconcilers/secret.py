@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from skep.operator import names
 from skep.operator.engine.spec import Mount, Secret
@@ -62,9 +63,14 @@ def password(record: Record, keys: RootKey) -> str:
 def desire(record: Record, keys: RootKey | None) -> tuple[SecretWant, ...]:
     generation = record.secret_generation
     purpose = database_purpose(generation)
-    fingerprint = keys.fingerprint(password(record, keys).encode()) if keys is not None else None
+    fingerprint = _fingerprint(keys, record.uid, purpose, generation) if keys is not None else None
     key_id = record.key_id or (keys.id if keys is not None else "")
     return (SecretWant(names.secret(record.name, purpose, generation, key_id), purpose, fingerprint),)
+
+
+@lru_cache(maxsize=20_000)  # four derivations each, and a fleet's are compared at every resync
+def _fingerprint(keys: RootKey, uid: str, purpose: str, generation: int) -> str:
+    return keys.fingerprint(keys.password(uid, purpose, generation).encode())
 
 
 def mounts(record: Record) -> tuple[Mount, ...]:

@@ -77,7 +77,9 @@ class Subject:
     async def save(self, record: Record) -> None:
         """Write *record* if it differs from the one known; raises VersionConflict if somebody else wrote."""
         world = self.ports.world
-        for action in records.plan(record, self.record):
+        if not (actions := records.plan(record, self.record)):
+            return
+        for action in actions:
             match action:
                 case records.CreateRecord(record=new):
                     try:

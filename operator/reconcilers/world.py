@@ -94,6 +94,7 @@ class World:
         )
         self._informers: tuple[Informer[Any], ...] = (self.configs, self.revisions, self.secrets, self.services)
         self._configs_of = _Index(self.configs, _config_labels, names.TENANT)
+        self._kinds = _Index(self.configs, _config_labels, names.KIND)
         self._secrets_of = _Index(self.secrets, _secret_labels, names.TENANT)
         self._services_of = _Index(self.services, _service_labels, names.TENANT)
         self.heard_at: float | None = None
@@ -176,7 +177,7 @@ class World:
         return tuple(config for config in self._configs_of.of(tenant) if dict(config.labels).get(names.KIND) == kind)
 
     def of_kind(self, kind: names.Kind) -> tuple[Config, ...]:
-        return tuple(config for config in self.configs if dict(config.labels).get(names.KIND) == kind)
+        return self._kinds.of(kind)
 
     def secrets_of(self, tenant: str) -> tuple[Secret, ...]:
         return self._secrets_of.of(tenant)

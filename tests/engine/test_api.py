@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from skep.operator.engine.swarm.api import Api, elements, translate
+from skep.operator.engine.swarm.api import Api, Elements, translate
 from skep.operator.engine.swarm.auth import headers, registry_of
 from skep.operator.errors import (
     EngineRefused,
@@ -60,8 +60,20 @@ def test_every_status_has_an_error() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", '[{"a": 1}]', ' [ {"a": [1, {"b": "]"}]} ,\n {"c": "},{"} ] \n'])
-def test_a_list_is_decoded_as_json_would(text: str) -> None:
-    assert list(elements(text)) == ((json.loads(text) if text else None) or [])
+@pytest.mark.parametrize("size", [1, 2, 7, 100])
+def test_a_list_in_pieces_is_decoded_as_json_would(text: str, size: int) -> None:
+    elements = Elements()
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    found = [each for piece in pieces for each in elements.feed(piece)] + list(elements.feed("", final=True))
+    assert found == ((json.loads(text) if text else None) or [])
+    assert elements.whole
+
+
+@pytest.mark.parametrize("text", ["[", '[{"a": 1}', '[{"a": 1}, {"b"', "nonsense"])
+def test_a_list_that_is_cut_off_is_not_whole(text: str) -> None:
+    elements = Elements()
+    assert [*elements.feed(text), *elements.feed("", final=True)] == ([{"a": 1}] if '{"a": 1}' in text else [])
+    assert not elements.whole
 
 
 async def test_an_engine_that_is_not_there_is_unavailable() -> None:

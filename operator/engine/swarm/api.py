@@ -7,6 +7,7 @@ little of versions, so requests go through its query level; nothing but this mod
 from __future__ import annotations
 
 import asyncio
+import codecs
 import io
 import json
 import os
@@ -36,6 +37,7 @@ OLDEST = (1, 41)  # Docker 20.10: jobs, and running counts in the list of servic
 _CONNECT_FAILED = 900  # aiodocker's own number
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _DECODER = json.JSONDecoder()
+_BETWEEN = re.compile(r"[ \t\r\n,]*")
 
 
 class Api:
@@ -87,10 +89,22 @@ class Api:
         await self.version()
         return await self._exchange("GET", path, params=params, headers=headers, deadline_s=deadline_s)
 
-    async def get_each(self, path: str, params: Mapping[str, Any]) -> Iterator[Json]:
-        """The elements of a list, decoded one at a time: thousands of services never stand in memory as JSON."""
-        await self.version()
-        return elements(await self._read("GET", path, params=params))
+    async def get_each(self, path: str, params: Mapping[str, Any]) -> AsyncIterator[Json]:
+        """The elements of a list as they arrive: thousands of services never stand in memory as JSON, nor as text.
+
+        The deadline is for each piece of the answer. Raises EngineUnavailable for one that was cut off, at its end.
+        """
+        elements, decoder = Elements(), codecs.getincrementaldecoder("utf-8")()
+        async with self.stream(path, params) as content, self._translated("GET", path):
+            while True:
+                async with asyncio.timeout(self.deadline_s):
+                    piece = await content.readany()
+                for element in elements.feed(decoder.decode(piece, final=not piece), final=not piece):
+                    yield element
+                if not piece:
+                    break
+        if not elements.whole:
+            raise EngineUnavailable(f"the answer to GET /{path} was cut off", reason="CutOff")
 
     async def post(
         self,
@@ -212,16 +226,36 @@ def segment(ref: str) -> str:
     return ref
 
 
-def elements(text: str) -> Iterator[Json]:
-    """The elements of the JSON array in *text*, one at a time."""
-    at = text.index("[") + 1 if text.strip() not in ("", "null") else len(text)
-    while at < len(text):
-        while at < len(text) and text[at] in " \t\r\n,":
-            at += 1
-        if at >= len(text) or text[at] == "]":
-            return
-        element, at = _DECODER.raw_decode(text, at)
-        yield element
+class Elements:
+    """The objects of a JSON array whose text comes in pieces. *whole* once the array was closed, or there was none."""
+
+    def __init__(self) -> None:
+        self.whole = False
+        self._rest = ""  # what is not decoded yet
+        self._begun = False
+        self._enough = 0  # characters of it before another try is worth it: a large object comes in many pieces
+
+    def feed(self, text: str, *, final: bool = False) -> Iterator[Json]:
+        """What is complete with *text*; to be read to its end before the next piece."""
+        rest, at = self._rest + text, 0
+        if len(rest) >= self._enough or final:
+            while (at := _BETWEEN.match(rest, at).end()) < len(rest):  # type: ignore[union-attr]  # it matches nothing too
+                if not self._begun and rest[at] == "[":
+                    self._begun, at = True, at + 1
+                elif self._begun and rest[at] == "]":
+                    self.whole, at = True, at + 1
+                elif self._begun and not self.whole:
+                    try:
+                        element, at = _DECODER.raw_decode(rest, at)
+                    except ValueError:  # its end has not come yet
+                        break
+                    yield element
+                else:
+                    break
+            self._enough = 0 if at else 2 * len(rest)
+        self._rest = rest[at:]
+        if final and not self._begun:
+            self.whole = self._rest.strip() in ("", "null")
 
 
 def _body(body: Json | None) -> io.BytesIO | None:

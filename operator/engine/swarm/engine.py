@@ -52,7 +52,6 @@ _KINDS = ("config", "secret", "service", "network", "node")
 _ID = re.compile(r"[a-z0-9]{25}")
 _IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._/:-]*(@sha256:[0-9a-f]{64})?")
 SEEN = 1000  # names remembered beside the lists
-PAUSE_EVERY = 200  # services parsed in one go: 25 ms, in which nobody else runs
 REGISTRY_DEADLINE_S = 15.0  # a registry is further away than the engine
 
 
@@ -106,7 +105,7 @@ class SwarmEngine:
     async def list_configs(self, *, label: str) -> tuple[Config, ...]:
         before = self._configs.of(label)
         found: dict[str, Config] = {}
-        for raw in await self.api.get_each("configs", _labelled(label)):
+        async for raw in self.api.get_each("configs", _labelled(label)):
             kept = before.get(raw["ID"])
             found[raw["ID"]] = kept if kept and kept.version == raw["Version"]["Index"] else parse_config(raw)
         self._configs.keep(label, found)
@@ -129,7 +128,7 @@ class SwarmEngine:
         await self.api.delete(f"configs/{segment(config_id)}")
 
     async def list_secrets(self, *, label: str) -> tuple[Secret, ...]:
-        found = [parse_secret(raw) for raw in await self.api.get_each("secrets", _labelled(label))]
+        found = [parse_secret(raw) async for raw in self.api.get_each("secrets", _labelled(label))]
         return tuple(sorted(found, key=lambda secret: secret.name))
 
     async def inspect_secret(self, ref: str) -> Secret:
@@ -170,18 +169,16 @@ class SwarmEngine:
     async def list_services(self, *, label: str) -> tuple[Service, ...]:
         before = self._services.of(label)
         found: dict[str, Service] = {}
-        for number, raw in enumerate(await self.api.get_each("services", {**_labelled(label), "status": True})):
+        async for raw in self.api.get_each("services", {**_labelled(label), "status": True}):
             if not _is_job(raw):
                 found[raw["ID"]] = await self._parse(raw, before.get(raw["ID"]))
-            if number % PAUSE_EVERY == 0:
-                await asyncio.sleep(0)
         self._services.keep(label, found)
         return tuple(sorted(found.values(), key=lambda service: service.spec.name))
 
     async def inspect_service(self, ref: str) -> Service:
         # Only a list tells how many tasks run, and its filters match beginnings.
         for by in ("id", "name") if _ID.fullmatch(ref) else ("name",):
-            for raw in await self.api.get_each("services", {"filters": {by: [ref]}, "status": True}):
+            for raw in await self.api.get("services", {"filters": {by: [ref]}, "status": True}) or ():
                 if ref in (raw["ID"], raw["Spec"]["Name"]):
                     return await self._parse(raw, None)
         raise NotFound(f"service {ref} is not there")

@@ -11,7 +11,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from functools import lru_cache
+from sys import intern
+from typing import Any, Final, TypeVar, cast
 
 from skep.operator.engine.spec import (
     Change,
@@ -51,6 +53,7 @@ IGNORED: Final[Mapping[str, tuple[str | None, str]]] = {
     ),
 }
 _HEALTH = re.compile(r"exec 3<>/dev/tcp/127\.0\.0\.1/(\d{1,5}) && printf 'GET (/[A-Za-z0-9/._-]*) ")
+SHORT = 64  # characters of a value that several objects may share: a uid, a name, a digest
 # States that Swarm passes through and that mean the same to us as the one beside them.
 _STATES: Final[Mapping[str, TaskState]] = {"allocated": "pending", "accepted": "assigned", "ready": "preparing"}
 
@@ -71,6 +74,20 @@ def parse_service(raw: Json, networks: Mapping[str, str], *, start_interval: boo
     )
 
 
+T = TypeVar("T")
+
+
+@lru_cache(maxsize=1024)
+def _one(value: T) -> T:
+    """The first value equal to *value*: what thousands of services have in common stands in memory once."""
+    return value
+
+
+def _interned(labels: Pairs) -> Pairs:
+    """Equal keys and short values as one string: JSON makes a new one for each object that carries them."""
+    return tuple((intern(key), intern(value) if len(value) <= SHORT else value) for key, value in labels)
+
+
 def running_count(raw: Json) -> int:
     return int((raw.get("ServiceStatus") or {}).get("RunningTasks") or 0)
 
@@ -84,18 +101,18 @@ def parse_spec(raw: Json, networks: Mapping[str, str], *, start_interval: bool =
     targets = [attached.get("Target", "") for attached in template.get("Networks") or ()]
     spec = ServiceSpec(
         name=raw.get("Name", ""),
-        image=container.get("Image", ""),
-        args=tuple(container.get("Args") or ()),
-        env=_env(container),
-        labels=pairs({key: value for key, value in labels.items() if not key.startswith(PREFIX)}),
+        image=intern(container.get("Image", "")),
+        args=_one(tuple(container.get("Args") or ())),
+        env=_interned(_env(container)),
+        labels=_interned(pairs({key: value for key, value in labels.items() if not key.startswith(PREFIX)})),
         configs=_mounts("Config", container),
         secrets=_mounts("Secret", container),
-        networks=tuple(networks.get(target, target) for target in targets),
-        constraints=tuple((template.get("Placement") or {}).get("Constraints") or ()),
+        networks=_one(tuple(networks.get(target, target) for target in targets)),
+        constraints=_one(tuple((template.get("Placement") or {}).get("Constraints") or ())),
         replicas=int(((raw.get("Mode") or {}).get("Replicated") or {}).get("Replicas") or 0),
-        resources=_resources(template),
-        health=_health(container.get("Healthcheck") or {}),
-        update=_update(raw.get("UpdateConfig") or {}),
+        resources=_one(_resources(template)),
+        health=_one(_health(container.get("Healthcheck") or {})),
+        update=_one(_update(raw.get("UpdateConfig") or {})),
         stop_grace_s=_seconds(container.get("StopGracePeriod")),
         route=route,
     )
@@ -178,7 +195,9 @@ def _mounts(kind: str, container: Json) -> tuple[Mount, ...]:
     mounts: list[Mount] = []
     for raw in container.get(f"{kind}s") or ():
         file = (raw.get("File") or {}).get("Name", "")
-        mounts.append(Mount(raw.get(f"{kind}Name", ""), file.removeprefix(CONFIGS) if kind == "Config" else file))
+        mounts.append(
+            Mount(intern(raw.get(f"{kind}Name", "")), intern(file.removeprefix(CONFIGS) if kind == "Config" else file))
+        )
     return tuple(mounts)
 
 
@@ -219,12 +238,16 @@ def _update(raw: Json) -> UpdatePolicy:
 def parse_config(raw: Json) -> Config:
     spec = raw["Spec"]
     data = base64.b64decode(spec.get("Data") or "")
-    return Config(raw["ID"], spec["Name"], raw["Version"]["Index"], pairs(spec.get("Labels") or {}), data)
+    return Config(intern(raw["ID"]), intern(spec["Name"]), raw["Version"]["Index"], _labels(spec), data)
 
 
 def parse_secret(raw: Json) -> Secret:
     spec = raw["Spec"]
-    return Secret(raw["ID"], spec["Name"], raw["Version"]["Index"], pairs(spec.get("Labels") or {}))
+    return Secret(raw["ID"], intern(spec["Name"]), raw["Version"]["Index"], _labels(spec))
+
+
+def _labels(spec: Json) -> Pairs:
+    return _interned(pairs(spec.get("Labels") or {}))
 
 
 def parse_network(raw: Json) -> Network:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +65,16 @@ class Catalog:
     databases: Mapping[str, Database] = field(default_factory=dict)
     roles: Mapping[str, Role] = field(default_factory=dict)
     settings: Mapping[tuple[str, str], Pairs] = field(default_factory=dict)  # (database, role), "" for all
+    # Roles with settings, by database: a plan asks for one database of thousands.
+    _roles_set: dict[str, list[str]] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for database, role in self.settings:
+            self._roles_set.setdefault(database, []).append(role)
+
+    def roles_set(self, database: str) -> Sequence[str]:
+        """Roles for which something is set in *database*; "" among them for what is set for all."""
+        return self._roles_set.get(database, ())
 
     def merged(self, newer: Catalog, names: frozenset[str]) -> Catalog:
         """This catalog with everything about *names* (databases and roles) as *newer* has it."""

@@ -114,12 +114,9 @@ class Limit:
 Action = CreateRole | SetRole | CreateDatabase | Furnish | Grant | SetLogin | Comment | Limit
 
 
-def comment_of(spec: DatabaseSpec, schema: str) -> str:
+def comment_of(spec: DatabaseSpec, schema: str) -> dict[str, object]:
     """Proof of ownership, and what was done inside: *schema* is the image whose migrations the template had."""
-    return json.dumps(
-        {"skep": 1, "tenant": spec.tenant, "uid": spec.uid, "extensions": list(spec.extensions), "schema": schema},
-        sort_keys=True,
-    )
+    return {"skep": 1, "tenant": spec.tenant, "uid": spec.uid, "extensions": list(spec.extensions), "schema": schema}
 
 
 def check_identity(spec: DatabaseSpec, observed: Catalog, *, provisioned: bool, system_id: str) -> None:
@@ -167,15 +164,18 @@ def plan(spec: DatabaseSpec, observed: Catalog, *, template: str | None, schema:
     for login, _ in spec.verifiers:
         if observed.settings.get((spec.name, login), ()) != spec.login_settings:
             actions.append(SetLogin(spec.name, login, spec.login_settings))
+    logins = {login for login, _ in spec.verifiers}
     actions += [
-        SetLogin(scope, role, ())  # somebody set something for the whole database, or for a role everywhere
-        for scope, role in sorted(observed.settings)
-        if (scope == spec.name and role not in dict(spec.verifiers)) or (scope == "" and role in spec.names)
+        SetLogin(scope, role, ())  # somebody set something for a role everywhere, or for the whole database
+        for scope, role in (
+            *(("", role) for role in sorted(spec.names) if ("", role) in observed.settings),
+            *((spec.name, role) for role in sorted(observed.roles_set(spec.name)) if role not in logins),
+        )
     ]
     known_schema = str(database.comment.get("schema", schema)) if database is not None else schema
     comment = comment_of(spec, known_schema)
-    if database is None or database.comment != json.loads(comment):
-        actions.append(Comment(spec.name, comment))
+    if database is None or database.comment != comment:
+        actions.append(Comment(spec.name, json.dumps(comment, sort_keys=True)))
     if database is None or database.limit != spec.connection_limit or not database.open:
         actions.append(Limit(spec.name, spec.connection_limit))
     return tuple(actions)

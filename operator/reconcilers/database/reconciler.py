@@ -10,7 +10,7 @@ from skep.operator.errors import TerminalError, TransientError
 from skep.operator.keys import RootKey
 from skep.operator.loop.registry import DONE, Result
 from skep.operator.reconcilers import secret
-from skep.operator.reconcilers.database.catalog import Database
+from skep.operator.reconcilers.database.catalog import Catalog, Database
 from skep.operator.reconcilers.database.plan import (
     INVALID,
     Action,
@@ -71,14 +71,25 @@ async def reconcile(subject: Subject) -> Result:
     spec = desire(record, ports.keys, server.admin)
     observed = await server.catalog()
     known = spec.name in observed.databases
-    if not known or plan(spec, observed, template=None, schema=record.schema):
+    if not (converged := known and not plan(spec, observed, template=None, schema=record.schema)):
         observed = await server.reread(spec.names)  # act on what is there now, not on what was kept
     check_identity(spec, observed, provisioned=record.provisioned, system_id=record.system_id)
     if not record.system_id:
         await subject.save(replace(record, system_id=observed.system_id))
-    template, schema = None, record.schema
+    if not converged:
+        observed = await _converge(subject, server, spec, observed)
+    if not subject.known.provisioned:
+        made_with = str(observed.databases[spec.name].comment.get("schema", ""))
+        await subject.save(replace(subject.known, provisioned=True, schema=made_with))
+    return DONE
+
+
+async def _converge(subject: Subject, server: Server, spec: DatabaseSpec, observed: Catalog) -> Catalog:
+    """The catalog once the database is as *spec* says. Raises TransientError if somebody undoes it."""
+    ports = subject.ports
+    template, schema = None, subject.known.schema
     if spec.name not in observed.databases:
-        image = await ports.images.resolve(record.spec.image)
+        image = await ports.images.resolve(subject.known.spec.image)
         template, schema = await ports.templates.need(server, image, subject.platform), key_of(image)
     actions = plan(spec, observed, template=template, schema=schema)
     if actions:
@@ -90,10 +101,7 @@ async def reconcile(subject: Subject) -> Result:
                 reason="DatabaseContested",
                 retry_after_s=5.0,
             )
-    if not subject.known.provisioned:
-        made_with = str(observed.databases[spec.name].comment.get("schema", ""))
-        await subject.save(replace(subject.known, provisioned=True, schema=made_with))
-    return DONE
+    return observed
 
 
 async def trace(server: Server, tenant: str) -> Database | None:

@@ -1,0 +1,420 @@
+"""From `skep apply` to the first 200 through the edge, next to what the same engine does with bare calls.
+
+The floor of a tenant is what nobody can leave out: a clone of the template, a service of the same image until its task
+is healthy, the proxy that has to notice. Both are measured in turns on the same hive, each after a random pause, since
+a proxy that polls every 2 s makes one wait for anything between nothing and that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import random
+import re
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import asyncpg
+
+from bench.report import Aim, Report, Row, row
+from bench.visits import first_answers, status_of
+from skep.operator import names
+from skep.operator.engine.embedded.client import EmbeddedClient
+from skep.operator.engine.embedded.files import write_atomically
+from skep.operator.engine.embedded.home import Home, admin_password
+from skep.operator.engine.embedded.routes import render
+from skep.operator.engine.embedded.workshop import APP, base_environment, free_port
+from skep.operator.engine.spec import Config, Route, pairs
+from skep.operator.engine.swarm.parse import moment
+from skep.operator.keys import RootKey
+from tests.e2e.hives import SKEP, Hive, embedded, inside, on_swarm, postgres_port, tenant
+from tests.rig import images
+from tests.rig.outer import engine as outer_engine
+from tests.rig.swarm import running_swarm
+
+TIMES = 7
+CROWD = 20
+CROWD_TIMES = 2
+ONE = Aim(1.3, "ratio")
+MANY = Aim(1.0, "ratio")
+API = "v1.44"  # the first that knows how often a starting task is probed
+REFRESH_S = 2.0
+_draw = random.Random(2)  # noqa: S311 - where in the proxy's period a measurement begins
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One tenant's way, in seconds since `skep apply` was typed."""
+
+    applied: float
+    answered: float
+    published: float = 0.0
+    created: float = 0.0
+    running: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """The floor in seconds: *database* is the clone, *start* until the task is healthy, *routed* until the edge knows."""
+
+    database: float
+    start: float
+    answered: float  # start and route, from the service's creation on
+
+    @property
+    def total(self) -> float:
+        return self.database + self.answered
+
+
+def run() -> Report:
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="skep-bench-") as scratch, outer_engine() as client:
+        tags = {"app": images.app(client), "traefik": images.traefik(client), "postgres": images.postgres(client)}
+        with running_swarm(client, images.node(client)) as swarm:
+            swarm.load_image(*tags.values())
+            folder = Path(scratch) / "swarm"
+            folder.mkdir()
+            with on_swarm(swarm, tags, folder) as hive:
+                rows += swarm_rows(hive)
+                empty(hive)
+        folder = Path(scratch) / "embedded"
+        folder.mkdir()
+        with embedded(folder) as hive:
+            rows += embedded_rows(hive)
+    notes = (
+        f"Swarm: the shipped stack on three managers in containers, whose Traefik looks every {REFRESH_S:g} s.",
+        f"One tenant: medians of {TIMES}, tenant and floor in turns. `skep apply` is a process whose start counts too.",
+        "Floor on the swarm: CREATE DATABASE ... TEMPLATE, then a bare service of equal spec from its creation to 200.",
+        "Floor when embedded: the clone, then the same process until it answers, then Traefik's reload of a route file.",
+        f"{CROWD} at once: until the last answers, divided by {CROWD}. Floor: as many bare services, until all run.",
+    )
+    return Report("time_to_ready", "From `skep apply` to the first 200 through the edge", tuple(rows), notes)
+
+
+# On the swarm
+
+
+def swarm_rows(hive: Hive) -> list[Row]:
+    template = template_of(hive)
+    body = service_body(hive, "skep-acme-web")
+    ways: list[Way] = []
+    floors: list[Bare] = []
+    for number in range(TIMES):
+        pause()
+        floors.append(bare_service(hive, body, f"floor{number}", template))
+        pause()
+        ways.append(apply_one(hive, f"one{number}"))
+    rows = [
+        row("swarm, one tenant: 200 after", [w.answered for w in ways], "s", floor=[f.total for f in floors], aim=ONE),
+        row("   of it: `skep apply` returned after", [w.applied for w in ways], "s"),
+        row("   of it: its revision was published after", [w.published for w in ways], "s"),
+        row("   of it: its service was created after", [w.created for w in ways], "s"),
+        row("   of it: its task was running after", [w.running for w in ways], "s"),
+        row("   floor: CREATE DATABASE ... TEMPLATE", [f.database for f in floors], "s"),
+        row("   floor: bare service, created to running", [f.start for f in floors], "s"),
+        row("   floor: bare service, created to 200", [f.answered for f in floors], "s"),
+    ]
+    crowds: list[float] = []
+    starts: list[float] = []
+    for number in range(CROWD_TIMES):
+        starts.append(bare_crowd(hive, body, f"crowd{number}"))
+        crowds.append(apply_crowd(hive, f"many{number}"))
+    rows.append(
+        row(
+            f"swarm, {CROWD} at once: a tenant",
+            [total / CROWD for total in crowds],
+            "s",
+            floor=[total / CROWD for total in starts],
+            aim=MANY,
+        )
+    )
+    return rows
+
+
+def apply_one(hive: Hive, name: str) -> Way:
+    folder = declared(hive, [name])
+    began = time.time()
+    process, finish = typed(hive, folder, name)
+    answered = first_answers(hive.edge, [f"{name}.localhost"], meanwhile=finish)[f"{name}.localhost"]
+    applied = finish_of(process, finish)
+    if hive.swarm is None:
+        return Way(applied - began, answered - began)
+    published = created_at(call(hive, "GET", f"configs/{name}.r1"))
+    service = call(hive, "GET", f"services/skep-{name}-web")
+    return Way(
+        applied - began,
+        answered - began,
+        published - began,
+        created_at(service) - began,
+        running_at(hive, service["ID"]) - began,
+    )
+
+
+def apply_crowd(hive: Hive, prefix: str) -> float:
+    """Seconds until the last of CROWD tenants answers."""
+    crowd = [f"{prefix}x{number}" for number in range(CROWD)]
+    folder = declared(hive, crowd)
+    began = time.time()
+    process, finish = typed(hive, folder, prefix)
+    answered = first_answers(hive.edge, [f"{name}.localhost" for name in crowd], meanwhile=finish)
+    finish_of(process, finish)
+    return max(answered.values()) - began
+
+
+class Finish:
+    """Notes when a process ended, as closely as it is called."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.at: float | None = None
+
+    def __call__(self) -> None:
+        if self.at is None and self.process.poll() is not None:
+            self.at = time.time()
+
+
+def typed(hive: Hive, folder: Path, source: str) -> tuple[subprocess.Popen[str], Finish]:
+    process = subprocess.Popen(
+        [SKEP, "apply", folder, "--source", source],
+        env=hive.environment,
+        cwd=hive.work,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return process, Finish(process)
+
+
+def finish_of(process: subprocess.Popen[str], finish: Finish) -> float:
+    said, _ = process.communicate(timeout=60)
+    finish()
+    if process.returncode or finish.at is None:
+        raise RuntimeError(f"skep apply -> {process.returncode}\n{said}")
+    return finish.at
+
+
+def declared(hive: Hive, tenants: Sequence[str]) -> Path:
+    folder = hive.work / f"bench-{tenants[0]}"
+    folder.mkdir()
+    for name in tenants:
+        (folder / f"{name}.yaml").write_text(json.dumps(tenant(name)))
+    return folder
+
+
+def bare_service(hive: Hive, body: str, name: str, template: str) -> Bare:
+    database = clone(hive, template, f"bench_{name}")
+    began = time.time()
+    service = str(call(hive, "POST", "services/create", renamed(body, name))["ID"])
+    answered = first_answers(hive.edge, [f"{name}.localhost"])[f"{name}.localhost"]
+    start = running_at(hive, service) - began
+    call(hive, "DELETE", f"services/{service}")
+    return Bare(database, start, answered - began)
+
+
+def bare_crowd(hive: Hive, body: str, prefix: str) -> float:
+    """Seconds until all of CROWD bare services run."""
+    crowd = [f"{prefix}x{number}" for number in range(CROWD)]
+    began = time.time()
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda name: call(hive, "POST", "services/create", renamed(body, name))["ID"], crowd))
+    deadline = time.monotonic() + 180
+    filters = quote(json.dumps({"service": made}))
+    ran: dict[str, float] = {}
+    while len(ran) < CROWD:
+        for task in call(hive, "GET", f"tasks?filters={filters}"):
+            if task["Status"]["State"] == "running":
+                ran.setdefault(task["ServiceID"], stamp(task["Status"]["Timestamp"]))
+        if time.monotonic() > deadline:
+            raise TimeoutError("the bare services do not all run")
+        time.sleep(0.2)
+    total = max(ran.values()) - began
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda service: call(hive, "DELETE", f"services/{service}"), made))
+    hive.until(lambda: not any(hive.containers(f"skep-{name}-web") for name in crowd), what="the bare containers end")
+    return total
+
+
+def service_body(hive: Hive, name: str) -> str:
+    """A tenant's service as the daemon would take it again."""
+    return json.dumps(call(hive, "GET", f"services/{name}")["Spec"])
+
+
+def renamed(body: str, name: str) -> str:
+    """With a name, host and route of its own; acme's files and header, so that the app takes the requests."""
+    spec = json.loads(body.replace("skep-acme-web", f"skep-{name}-web").replace("acme.localhost", f"{name}.localhost"))
+    spec["Labels"] |= {names.TENANT: f"bare-{name}", names.UID: secrets.token_hex(16)}
+    spec["TaskTemplate"]["ContainerSpec"]["StopGracePeriod"] = 1_000_000_000  # nobody visits it any more
+    return json.dumps(spec)
+
+
+def template_of(hive: Hive) -> str:
+    (found,) = [line[0] for line in hive.sql(r"select datname from pg_database where datname like 'skep\_template\_%'")]
+    return found
+
+
+def clone(hive: Hive, template: str, name: str) -> float:
+    """Seconds of a bare CREATE DATABASE, by psql's own clock."""
+    psql = ["psql", "-XAtq", "-U", "skep_admin", "-d", "postgres"]
+    statement = f'create database "{name}" template "{template}"'
+    code, said = inside(hive.postgres_container(), [*psql, "-c", r"\timing on", "-c", statement])
+    found = re.search(r"Time: ([0-9.]+) ms", said)
+    if code or found is None:
+        raise RuntimeError(said)
+    hive.sql(f'drop database "{name}"')
+    return float(found[1]) / 1000
+
+
+def call(hive: Hive, method: str, path: str, body: str | None = None) -> Any:
+    assert hive.swarm is not None
+    connection = http.client.HTTPConnection(hive.swarm.nodes[0].address, 2375, timeout=30)
+    try:
+        connection.request(method, f"/{API}/{path}", body=body, headers={"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read()
+    finally:
+        connection.close()
+    if answer.status >= 400:
+        raise RuntimeError(f"{method} {path} -> {answer.status}: {text.decode()}")
+    return json.loads(text) if text.strip() else None
+
+
+def created_at(described: dict[str, Any]) -> float:
+    return stamp(described["CreatedAt"])
+
+
+def running_at(hive: Hive, service: str) -> float:
+    """When its first task ran; each node has this machine's clock."""
+    filters = quote(json.dumps({"service": [service]}))
+    tasks = call(hive, "GET", f"tasks?filters={filters}")
+    return min(stamp(task["Status"]["Timestamp"]) for task in tasks if task["Status"]["State"] == "running")
+
+
+def stamp(text: str) -> float:
+    found = moment(text)
+    assert found is not None
+    return found.timestamp()
+
+
+def empty(hive: Hive) -> None:
+    """Take a crowd down before the hive is, which waits for its containers' end no longer than a minute."""
+    call(hive, "DELETE", "services/skep_operator")
+    for service in call(hive, "GET", "services"):
+        if service["Spec"]["Name"].startswith("skep-"):
+            call(hive, "DELETE", f"services/{service['ID']}")
+    assert hive.swarm is not None
+    label = {"label": "com.docker.swarm.service.name"}
+    deadline = time.monotonic() + 300
+    for node in hive.swarm.nodes:
+        while any(
+            each.labels["com.docker.swarm.service.name"].startswith("skep-")
+            for each in node.client.containers.list(filters=label, ignore_removed=True)
+        ):
+            if time.monotonic() > deadline:
+                raise TimeoutError("the tenants' containers do not end")
+            time.sleep(0.5)
+
+
+def pause() -> None:
+    time.sleep(1.0 + _draw.uniform(0.0, REFRESH_S))
+
+
+# Embedded
+
+
+def embedded_rows(hive: Hive) -> list[Row]:
+    ways: list[Way] = []
+    floors: list[Bare] = []
+    for number in range(TIMES):
+        floors.append(bare_process(hive, f"floor{number}"))
+        time.sleep(1.0)
+        ways.append(apply_one(hive, f"one{number}"))
+        time.sleep(1.0)
+    return [
+        row(
+            "embedded, one tenant: 200 after", [w.answered for w in ways], "s", floor=[f.total for f in floors], aim=ONE
+        ),
+        row("   of it: `skep apply` returned after", [w.applied for w in ways], "s"),
+        row("   floor: CREATE DATABASE ... TEMPLATE", [f.database for f in floors], "s"),
+        row("   floor: bare process, started to healthy", [f.start for f in floors], "s"),
+        row("   floor: bare process, started to 200", [f.answered for f in floors], "s"),
+    ]
+
+
+def bare_process(hive: Hive, name: str) -> Bare:
+    home = Home(Path(hive.environment["SKEP_HOME"]))
+    keys = RootKey.read(home.root_key)
+    database = asyncio.run(bare_clone(hive, home, keys, name))
+    settings = asyncio.run(settings_of(home, "acme"))
+    uid = dict(settings.labels)[names.UID]
+    folder = hive.work / f"bare-{name}"
+    for mounted, file, data in (
+        ("configs", "settings.json", settings.data),
+        ("secrets", "database-password", keys.password(uid, "db-a").encode()),
+    ):
+        (folder / mounted).mkdir(parents=True)
+        (folder / mounted / file).write_bytes(data)
+    port = free_port()
+    environment = base_environment() | {
+        "HOME": str(folder),
+        "SKEP_CONFIGS_DIR": str(folder / "configs"),
+        "SKEP_SECRETS_DIR": str(folder / "secrets"),
+        "SKEP_PORT": str(port),
+    }
+    host = f"{name}.localhost"
+    route = Route(f"skep-{name}-web", (host,), port, pairs({"X-Skep-Tenant": uid}))
+    path = home.edge / f"bench-{name}.yml"
+    began = time.time()
+    process = subprocess.Popen(
+        [*APP["skep"], "web"], env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        while status_of(("127.0.0.1", port), "localhost", "/healthz") != 200:
+            time.sleep(0.005)
+        start = time.time() - began
+        write_atomically(path, render(route, (port,)), durable=False)
+        answered = first_answers(hive.edge, [host])[host]
+    finally:
+        path.unlink(missing_ok=True)
+        process.kill()
+        process.wait()
+        shutil.rmtree(folder)
+    return Bare(database, start, answered - began)
+
+
+async def settings_of(home: Home, name: str) -> Config:
+    """The settings file of a tenant."""
+    engine = EmbeddedClient(home.path / "engine.sock")
+    try:
+        found = await engine.list_configs(label=f"{names.TENANT}={name}")
+    finally:
+        await engine.close()
+    return next(config for config in found if dict(config.labels).get(names.KIND) == "settings")
+
+
+async def bare_clone(hive: Hive, home: Home, keys: RootKey, name: str) -> float:
+    connection = await asyncpg.connect(
+        host="127.0.0.1",
+        port=postgres_port(home),
+        user="skep_admin",
+        password=admin_password(keys),
+        database="postgres",
+    )
+    try:
+        template = template_of(hive)
+        began = time.perf_counter()
+        await connection.execute(f'create database "bench_{name}" template "{template}"')
+        took = time.perf_counter() - began
+        await connection.execute(f'drop database "bench_{name}"')
+        return took
+    finally:
+        await connection.close()
