@@ -39,9 +39,7 @@ SPEC = DatabaseSpec(
 
 
 def converged(spec: DatabaseSpec = SPEC, *, schema: str = "sha256:aaa") -> Catalog:
-    database = Database(
-        spec.name, spec.admin, spec.connection_limit, True, json.loads(comment_of(spec, schema)), spec.grants
-    )
+    database = Database(spec.name, spec.admin, spec.connection_limit, True, comment_of(spec, schema), spec.grants)
     roles = {spec.name: Role(spec.name, False, -1, None)}
     roles |= {
         login: Role(login, bool(verifier), -1, verifier, groups=(spec.name,)) for login, verifier in spec.verifiers
