@@ -1,23 +1,19 @@
 """The operator put together: sources and engine on one side, a queue of tenants in the middle, reconcilers on the other.
 
-It reads as the flow does: `_survey` turns revisions into fates, `_reconcile` takes one tenant through its reconcilers,
-`_report` writes what came of it. Everything else wakes one of these three.
+It reads as the flow does: the surveyor turns revisions into fates, `_reconcile` takes one tenant through its
+reconcilers, `_report` writes what came of it. Everything else wakes one of these three.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
-from importlib.metadata import version
 from typing import Any, get_args
 
-from skep.crds.reader import Reading
 from skep.operator import metrics, names
 from skep.operator.engine.port import Engine
 from skep.operator.engine.spec import Config
@@ -33,24 +29,21 @@ from skep.operator.reconcilers import record as records
 from skep.operator.reconcilers.database import reconciler as database
 from skep.operator.reconcilers.database.servers import Servers
 from skep.operator.reconcilers.database.template import Templates
+from skep.operator.reconcilers.finding import find
 from skep.operator.reconcilers.placement import load_of
 from skep.operator.reconcilers.record import Record
-from skep.operator.reconcilers.status import Finding, Phase
+from skep.operator.reconcilers.status import Phase
 from skep.operator.reconcilers.subject import Images, Ports, Subject, tenants
 from skep.operator.reconcilers.world import World
 from skep.operator.settings import Settings
 from skep.operator.sources import approvals
-from skep.operator.sources.announcement import Announcement
-from skep.operator.sources.fleet import EMPTY, Absent, Broken, Declared, Fleet, digest_of, read_revision, survey
-from skep.operator.sources.ledger import Ledger
-from skep.operator.sources.revision import Revision, from_config
+from skep.operator.sources.fleet import Declared, Fleet
+from skep.operator.surveyor import Surveyor
 
 log = logging.getLogger(__name__)
 
 # Importing a reconciler registers it; naming them here says which ones an operator has.
 RECONCILERS = (identity, database, schema, judge)
-# What rarely mends itself: told as Degraded at once, though it is tried again.
-BROKEN = frozenset({"TaskFailing", "TaskStuck", "JobNotStarted"})
 SURVEY_QUIET_S = 0.05  # revisions and approvals that arrive together are surveyed together
 
 
@@ -62,7 +55,6 @@ class Hive:
         self.clock = clock
         self.world = World(engine, clock)
         self.queue: WorkQueue[str] = WorkQueue(clock)
-        self.fleet: Fleet = EMPTY
         self.ready = asyncio.Event()
         self._ports = Ports(
             world=self.world,
@@ -74,17 +66,19 @@ class Hive:
             clock=clock,
             settings=settings,
         )
+        self._surveyor = Surveyor(self.world, self._records, self.queue.add)
         self._chain = tenants.in_order()
-        self._readings: dict[str, Reading] = {}
         self._parsed: dict[str, tuple[int, Record]] = {}  # by the record's config: parsing costs, a fleet is read often
-        self._seen: dict[str, int] = {}  # each source's highest index, should the ledger get lost
-        self._surveyed: object = None
-        self._surveying = asyncio.Lock()
         self._fallback: tuple[object, dict[str, Any]] | None = None
         self._survey_due = asyncio.Event()
         self._requests_due = asyncio.Event()
         self._stopping = asyncio.Event()
         self._draw = random.Random()  # noqa: S311 - jitter, not a secret
+
+    @property
+    def fleet(self) -> Fleet:
+        """What all sources together declare, as last surveyed."""
+        return self._surveyor.fleet
 
     def stop(self) -> None:
         """Finish what is in hand and return from `run`."""
@@ -161,7 +155,7 @@ class Hive:
     async def resync(self) -> None:
         """List everything, survey, read each server's catalog once, and give every tenant its turn."""
         await self.world.sync()
-        await self._announce()
+        await self._surveyor.announce(self._ports.keys, self.settings)
         await self._survey()
         await self._ports.servers.refresh()
         for name in self._names():
@@ -210,7 +204,10 @@ class Hive:
             known = self._parsed[config.id] = config.version, records.from_config(config)
         return known[1]
 
-    # Surveying
+    async def _survey(self) -> None:
+        await self._surveyor.survey()
+        if self.fleet.platform is not None:
+            await self._ports.servers.adopt(self.fleet.platform)
 
     async def _survey_when_due(self) -> None:
         while True:
@@ -223,95 +220,6 @@ class Hive:
                 _tell("survey failed", error)
                 await self.clock.sleep(1.0)
                 self._survey_due.set()
-
-    async def _survey(self) -> None:
-        """From revisions to fates; tenants whose fate changed go into the queue.
-
-        What was seen is remembered before anybody acts on it; if that fails, nothing has changed and it is done again.
-        """
-        async with self._surveying:
-            await self._survey_alone()
-
-    async def _survey_alone(self) -> None:
-        revisions = [revision for config in self.world.revisions if (revision := from_config(config)) is not None]
-        owners = {name: record.owner for name, record in self._records().items() if record.leaving != "retained"}
-        ledger = self._ledger().saw(self._seen)
-        inputs = (frozenset((each.config_id, each.index) for each in revisions), ledger, owners)
-        if inputs == self._surveyed:
-            return
-        fleet = survey(revisions, ledger, owners, read=self._read)
-        self._readings = {
-            each.config_id: self._readings[each.config_id] for each in revisions if each.config_id in self._readings
-        }
-        newest = {state.name: state.newest.index for state in fleet.sources if state.newest is not None}
-        await self._remember(ledger.saw(newest))
-        self._seen = dict(ledger.saw(newest).seen)
-        before = self.fleet
-        if fleet.platform is None and before.platform is not None:
-            log.error("no source declares a valid Platform any more; the last one is kept")
-            fleet = replace(fleet, platform=before.platform)
-        if fleet.platform is not None:
-            await self._ports.servers.adopt(fleet.platform)
-        self.fleet = fleet
-        for state in fleet.sources:
-            metrics.source_problems.labels(state.name).set(len(state.problems))
-            metrics.held_deletions.labels(state.name).set(state.held)
-        self._surveyed = inputs
-        everybody = before.platform != fleet.platform
-        for name in {*before.tenants, *before.absent, *fleet.tenants, *fleet.absent}:
-            if everybody or not _same_fate(before.fate(name), fleet.fate(name)):
-                self.queue.add(name)
-        log.info(
-            "surveyed",
-            extra={"sources": len(fleet.sources), "tenants": len(fleet.tenants), "absent": len(fleet.absent)},
-        )
-
-    def _read(self, revision: Revision) -> Reading:
-        if (known := self._readings.get(revision.config_id)) is None:
-            known = self._readings[revision.config_id] = read_revision(revision)
-        return known
-
-    def _ledger(self) -> Ledger:
-        config = self.world.config(names.SOURCES)
-        return Ledger.from_labels(dict(config.labels)) if config is not None else Ledger()
-
-    async def _announce(self) -> None:
-        """Say who runs here, if it is not said yet."""
-        keys, settings = self._ports.keys, self.settings
-        word = Announcement(
-            version("skep"), keys.id, keys.own_fingerprint, settings.proxies, settings.addresses, settings.edge_suffix
-        )
-        config = self.world.config(names.OPERATOR)
-        if config is None:
-            with contextlib.suppress(NameTaken):
-                await self.world.create_config(
-                    names.OPERATOR, b"who operates this hive; see the labels\n", word.labels()
-                )
-        elif dict(config.labels) != word.labels():
-            known = Announcement.from_labels(dict(config.labels))
-            if known.key_fingerprint not in ("", word.key_fingerprint):
-                # Each password derives from the root key: with another one every tenant would lose its database.
-                raise TerminalError(
-                    f"this hive was made with root key {known.key_id} ({known.key_fingerprint}), "
-                    f"the operator has {word.key_id} ({word.key_fingerprint}); nothing is touched",
-                    reason="RootKeyDiffers",
-                    remedy="give it the right key; to begin anew, remove config skep.operator",
-                )
-            with contextlib.suppress(NotFound):  # removed in between: said again at the next resync
-                await self.world.label_config(config, word.labels())
-
-    async def _remember(self, ledger: Ledger) -> None:
-        """Write the ledger if it says something new."""
-        config = self.world.config(names.SOURCES)
-        if config is None:
-            with contextlib.suppress(NameTaken):
-                await self.world.create_config(
-                    names.SOURCES,
-                    b"what skep remembers about its sources; see the labels\n",
-                    {names.KIND: "sources", **ledger.labels()},
-                )
-        elif Ledger.from_labels(dict(config.labels)) != ledger:
-            await self.world.label_config(config, {names.KIND: "sources", **ledger.labels()})
 
     # Requests
 
@@ -338,15 +246,11 @@ class Hive:
             log.info("request", extra={"verb": request.verb, "target": request.target, "author": request.author})
             await self._survey()  # what the person saw may be newer than what was surveyed last
             if request.verb == "approve-deletions":
-                newest = next((each.newest for each in self.fleet.sources if each.name == request.target), None)
-                if newest is not None:
-                    await self._remember(self._ledger().approve(request.target, newest.index))
-                    self._survey_due.set()
+                await self._surveyor.approve_deletions(request.target)
+                self._survey_due.set()
             elif request.verb == "forced-delete":
-                fate = self.fleet.tenants.get(request.target)
-                if isinstance(fate, Declared):
-                    await self._remember(self._ledger().force(request.target, digest_of(fate.document)))
-                    self._survey_due.set()
+                await self._surveyor.force_deletion(request.target)
+                self._survey_due.set()
             elif (held := self._records().get(request.target)) is not None:
                 await self._subject(request.target, held).save(records.approve(held, request.verb))
                 self.queue.add(request.target)
@@ -420,7 +324,8 @@ class Hive:
         """Write the status if it differs from the last one; a tenant that is gone has none."""
         config = self.world.config(names.status(name))
         previous = status.from_config(config) if config is not None else None
-        finding = self._finding(name, record, result, error, previous)
+        suffix = self.settings.edge_suffix
+        finding = find(record, self.fleet.fate(name), result, error, previous, edge_suffix=suffix)
         try:
             if finding is None:
                 if config is not None:
@@ -436,76 +341,9 @@ class Hive:
             await self.world.configs.sync()
             self.queue.add_after(name, 0.1)
 
-    def _finding(
-        self, name: str, record: Record | None, result: Result, error: Exception | None, previous: status.Status | None
-    ) -> Finding | None:
-        fate = self.fleet.fate(name)
-        if record is None and error is None:
-            if not isinstance(fate, Broken):
-                return None
-            return Finding("Degraded", 0, "Invalid", _sentence(fate), declared=_sentence(fate))
-        generation = record.generation if record is not None else 0
-        scheme = "https" if record is not None and record.spec.secure else "http"
-        urls = (
-            tuple(f"{scheme}://{host}{self.settings.edge_suffix}" for host in record.spec.hosts)
-            if record is not None
-            else ()
-        )
-        declared = _sentence(fate) if isinstance(fate, Broken) else None
-        if isinstance(fate, Absent) and fate.held:
-            declared = fate.held
-        if fate is None and record is not None and not record.leaving:
-            declared = f"source {record.source} says nothing of it any more; it stays as it is"
-
-        def finding(phase: Phase, reason: str, message: str) -> Finding:
-            image = record.spec.image if record is not None else ""
-            return Finding(phase, generation, reason, message, urls, image, declared)
-
-        settled = (
-            previous is not None
-            and previous.observed_generation == generation
-            and previous.phase in ("Ready", "Degraded", "Suspended")
-        )
-        match error, result:
-            case TerminalError() as terminal, _:
-                return finding("Degraded", terminal.reason, str(terminal))
-            case TransientError() as transient, _:
-                broken = settled or transient.reason in BROKEN
-                return finding("Degraded" if broken else "Progressing", transient.reason, str(transient))
-            case Exception() as bug, _:
-                return finding("Degraded", "InternalError", f"{type(bug).__name__}: {bug}; see the operator's log")
-            case _, Wait(reason=reason, message=message):
-                broken = settled or reason in BROKEN
-                return finding("Degraded" if broken else "Progressing", reason, message)
-            case _ if record is not None and record.leaving == "retained":
-                return finding(
-                    "Retained", "Retained", "deleted; its database is kept, `skep approve adopt` brings it back"
-                )
-            case _ if record is not None and record.leaving:
-                return finding("Deleting", "Deleting", "its parts are being removed")
-            case _ if record is not None and record.spec.suspend:
-                return finding("Suspended", "Suspended", "suspended by its declaration")
-            case _:
-                return finding("Ready", "Ready", "answers on every host")
-
 
 def _tell(what: str, error: Exception, **extra: object) -> None:
     """A warning for what heals itself, an error with its traceback for what should not have happened."""
     known = isinstance(error, SkepError)
     level = logging.WARNING if isinstance(error, TransientError) else logging.ERROR
     log.log(level, what, extra=extra | {"error": str(error)}, exc_info=None if known else error)
-
-
-def _same_fate(before: object, after: object) -> bool:
-    """Whether a tenant's turn would come to the same; a new revision with an equal spec wakes nobody."""
-    match before, after:
-        case Declared() as old, Declared() as new:
-            return (old.source, old.effective, old.uid) == (new.source, new.effective, new.uid)
-        case Broken() as old, Broken() as new:
-            return old.problems == new.problems
-        case old, new:
-            return old == new
-
-
-def _sentence(fate: Broken) -> str:
-    return "; ".join(str(problem) for problem in fate.problems[:3])

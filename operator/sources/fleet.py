@@ -55,6 +55,9 @@ class Absent:
     held: str | None = None
 
 
+Fate = Declared | Broken | Absent | None  # None: no source says anything of it
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """What a record knows about where its tenant came from; *leaving*: its deletion has begun."""
@@ -84,7 +87,7 @@ class Fleet:
     sources: tuple[SourceState, ...]
     problems: tuple[Problem, ...] = ()  # those of no single tenant
 
-    def fate(self, tenant: str) -> Declared | Broken | Absent | None:
+    def fate(self, tenant: str) -> Fate:
         """None: no source says anything about it, so it stays as it is."""
         return self.tenants.get(tenant) or self.absent.get(tenant)
 
