@@ -312,7 +312,7 @@ def empty(hive: Hive) -> None:
         if service["Spec"]["Name"].startswith("skep-"):
             call(hive, "DELETE", f"services/{service['ID']}")
     assert hive.swarm is not None
-    label = {"label": "com.docker.swarm.service.name"}
+    label: dict[str, str | list[str] | bool] = {"label": "com.docker.swarm.service.name"}
     deadline = time.monotonic() + 300
     for node in hive.swarm.nodes:
         while any(
