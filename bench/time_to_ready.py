@@ -308,6 +308,7 @@ def stamp(text: str) -> float:
 def empty(hive: Hive) -> None:
     """Take a crowd down before the hive is, which waits for its containers' end no longer than a minute."""
     call(hive, "DELETE", "services/skep_operator")
+    hive.until(lambda: not hive.containers("skep_operator"), what="the operator ends, which would make them again")
     for service in call(hive, "GET", "services"):
         if service["Spec"]["Name"].startswith("skep-"):
             call(hive, "DELETE", f"services/{service['ID']}")
