@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.report import Aim, Report, Row, row
-from bench.time_to_ready import call, empty, service_body
+from bench.time_to_ready import MODEL, call, empty, service_body
 from skep.operator import names
 from tests.e2e.hives import Hive, inside, on_swarm, tenant
 from tests.rig import images
@@ -127,10 +127,11 @@ def pss(of: Sequence[Process]) -> list[float]:
 
 
 def start_smallest(hive: Hive) -> None:
-    body = service_body(hive, "skep-acme-web")
+    body = service_body(hive, f"skep-{MODEL}-web")
     for number in range(BARE):
         name = f"skep-bare{number}-web"
-        spec = json.loads(body.replace("skep-acme-web", name).replace("acme.localhost", f"bare{number}.localhost"))
+        text = body.replace(f"skep-{MODEL}-web", name).replace(f"{MODEL}.localhost", f"bare{number}.localhost")
+        spec = json.loads(text)
         spec["Labels"] |= {names.TENANT: f"bare{number}", names.UID: secrets.token_hex(16)}
         spec["TaskTemplate"]["ContainerSpec"] |= {"Command": ["/opt/skep/bin/python", "-c", SMALLEST], "Args": []}
         call(hive, "POST", "services/create", json.dumps(spec))

@@ -71,6 +71,7 @@ class Found:
     start: Pass
     passes: tuple[Pass, ...]
     peak_mb: float
+    start_peak_mb: float
     floor: tuple[Pass, ...]
     sql_writes: int
 
@@ -129,7 +130,7 @@ async def operate(settings: Settings, keys: RootKey, size: int) -> dict[str, Any
     running = asyncio.create_task(hive.run())
     await hive.ready.wait()
     await idle(hive)
-    start = watch.stop()
+    start, start_peak = watch.stop(), peak_mb()
     declared = sum(isinstance(fate, Declared) for fate in hive.fleet.tenants.values())
     assert declared == size, f"{declared} tenants are declared, not {size}: {hive.fleet.problems[:3]}"
     passes = []
@@ -155,7 +156,7 @@ async def operate(settings: Settings, keys: RootKey, size: int) -> dict[str, Any
     hive.stop()
     await running
     await engine.close()
-    return {"start": asdict(start), "passes": passes, "peak_mb": peak}
+    return {"start": asdict(start), "passes": passes, "peak_mb": peak, "start_peak_mb": start_peak}
 
 
 async def idle(hive: Hive) -> None:
@@ -262,6 +263,7 @@ def measure(url: str, postgres: Postgres, scratch: Path) -> Iterator[Found]:
             Pass(**seen["start"]),
             tuple(Pass(**each) for each in seen["passes"]),
             seen["peak_mb"],
+            seen["start_peak_mb"],
             tuple(Pass(**each) for each in floor["passes"]),
             writes,
         )
@@ -323,6 +325,7 @@ def report(found: list[Found]) -> Report:
                 floor=[one.wall_s * 1000 for one in floor],
             ),
             Row(f"{at}: peak memory of the operator", each.peak_mb, "MB", aim=PEAK_MB if each.size >= 10_000 else None),
+            Row("   of it when it had nothing to do first", each.start_peak_mb, "MB"),
             Row(f"{at}: CPU from start to nothing to do", each.start.cpu_s, "s"),
         ]
     notes = (

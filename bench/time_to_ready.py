@@ -42,7 +42,8 @@ from tests.rig import images
 from tests.rig.outer import engine as outer_engine
 from tests.rig.swarm import running_swarm
 
-TIMES = 7
+TIMES = 9
+MODEL = "birch"  # of the demo: on the same plan as the tenants that are measured, so with the same limits
 CROWD = 20
 CROWD_TIMES = 2
 ONE = Aim(1.3, "ratio")
@@ -106,7 +107,7 @@ def run() -> Report:
 
 def swarm_rows(hive: Hive) -> list[Row]:
     template = template_of(hive)
-    body = service_body(hive, "skep-acme-web")
+    body = service_body(hive, f"skep-{MODEL}-web")
     ways: list[Way] = []
     floors: list[Bare] = []
     for number in range(TIMES):
@@ -250,8 +251,9 @@ def service_body(hive: Hive, name: str) -> str:
 
 
 def renamed(body: str, name: str) -> str:
-    """With a name, host and route of its own; acme's files and header, so that the app takes the requests."""
-    spec = json.loads(body.replace("skep-acme-web", f"skep-{name}-web").replace("acme.localhost", f"{name}.localhost"))
+    """With a name, host and route of its own; MODEL's files and header, so that the app takes the requests."""
+    body = body.replace(f"skep-{MODEL}-web", f"skep-{name}-web").replace(f"{MODEL}.localhost", f"{name}.localhost")
+    spec = json.loads(body)
     spec["Labels"] |= {names.TENANT: f"bare-{name}", names.UID: secrets.token_hex(16)}
     spec["TaskTemplate"]["ContainerSpec"]["StopGracePeriod"] = 1_000_000_000  # nobody visits it any more
     return json.dumps(spec)
@@ -308,6 +310,7 @@ def stamp(text: str) -> float:
 def empty(hive: Hive) -> None:
     """Take a crowd down before the hive is, which waits for its containers' end no longer than a minute."""
     call(hive, "DELETE", "services/skep_operator")
+    hive.until(lambda: not hive.containers("skep_operator"), what="the operator ends, which would make them again")
     for service in call(hive, "GET", "services"):
         if service["Spec"]["Name"].startswith("skep-"):
             call(hive, "DELETE", f"services/{service['ID']}")
@@ -354,7 +357,7 @@ def bare_process(hive: Hive, name: str) -> Bare:
     home = Home(Path(hive.environment["SKEP_HOME"]))
     keys = RootKey.read(home.root_key)
     database = asyncio.run(bare_clone(hive, home, keys, name))
-    settings = asyncio.run(settings_of(home, "acme"))
+    settings = asyncio.run(settings_of(home, MODEL))
     uid = dict(settings.labels)[names.UID]
     folder = hive.work / f"bare-{name}"
     for mounted, file, data in (

@@ -210,6 +210,7 @@ class Hive:
             await self._ports.servers.adopt(self.fleet.platform)
 
     async def _survey_when_due(self) -> None:
+        await self.ready.wait()  # revisions may be listed before the ledger and the records that they are held against
         while True:
             await self._survey_due.wait()
             await self.clock.sleep(SURVEY_QUIET_S)

@@ -27,7 +27,8 @@ from skep.operator.settings import Settings
 
 PATH = "/.well-known/skep"
 PROBE_S = 3.0
-LOOK_AGAIN_S = 0.25  # while something starts: a task takes seconds, a probe about 2 ms
+LOOK_AGAIN_S = 0.25  # while something starts: a task takes seconds, a look about 5 ms
+LOOKERS = 4  # who may look that often at once; more share this pace, or looking would take the CPU that starting needs
 ADDRESSES_KEPT_S = 2.0
 
 
@@ -57,6 +58,7 @@ class Edge:
         self._tls.check_hostname = False
         self._tls.verify_mode = ssl.CERT_NONE
         self._verified: dict[str, tuple[float, object]] = {}
+        self._waiting: set[str] = set()
 
     async def addresses(self) -> tuple[str, ...]:
         """All addresses behind the edge's name. Raises TransientError if it has none."""
@@ -107,10 +109,17 @@ class Edge:
         return known is not None and known[1] == what and self._clock.monotonic() - known[0] < within_s
 
     def remember(self, tenant: str, what: object) -> None:
+        self._waiting.discard(tenant)
         self._verified[tenant] = (self._clock.monotonic(), what)
 
     def forget(self, tenant: str) -> None:
+        self._waiting.discard(tenant)
         self._verified.pop(tenant, None)
+
+    def look_again_s(self, tenant: str) -> float:
+        """After how long *tenant*, which is not right yet, is looked at again: longer the more of them there are."""
+        self._waiting.add(tenant)
+        return LOOK_AGAIN_S * max(1.0, len(self._waiting) / LOOKERS)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -140,7 +149,7 @@ async def reconcile(subject: Subject) -> Result:
     edge = ports.edge
     service = ports.world.service(names.service(record.name))
     if service is None:
-        return Wait("Starting", "its service is not there yet", LOOK_AGAIN_S)
+        return Wait("Starting", "its service is not there yet", edge.look_again_s(subject.name))
     if record.spec.suspend:
         edge.forget(subject.name)
         return DONE
@@ -162,6 +171,6 @@ async def reconcile(subject: Subject) -> Result:
     tasks = await ports.world.engine.list_tasks(service=service.id)
     running = [task for task in tasks if task.state == "running" and task.wanted == "running"]
     if len(running) >= service.spec.replicas and service.update_state != "updating":
-        return Wait("NotRouted", wrong.said, LOOK_AGAIN_S)
+        return Wait("NotRouted", wrong.said, edge.look_again_s(subject.name))
     reason, message = waiting_for(service, tasks)
-    return Wait(reason, message, LOOK_AGAIN_S)
+    return Wait(reason, message, edge.look_again_s(subject.name))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Mapping
 
 import pytest
 
 from skep.operator import names
+from skep.operator.engine.spec import Config
 from tests.hive.conftest import PLAN, PLATFORM, Rig, tenant
 
 
@@ -310,3 +313,27 @@ async def test_a_secret_that_the_tenant_brings_must_carry_its_label(rig: Rig) ->
         await rig.engine.label_secret(secret.id, secret.version, {names.TENANT: "acme"})
         await rig.phase("acme", "Ready")
     assert "acme-smtp" in {mount.name for mount in rig.service("acme").spec.secrets}
+
+
+async def test_no_survey_before_everything_was_listed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig.operator():
+        await rig.publish(PLATFORM, PLAN, tenant("acme"))
+        await rig.phase("acme", "Ready")
+    fetch, create = rig.engine.list_configs, rig.engine.create_config
+    tried: list[str] = []
+
+    async def slow(*, label: str) -> tuple[Config, ...]:
+        if label == names.KIND:
+            await asyncio.sleep(0.5)  # a large fleet's records come long after its few revisions
+        return await fetch(label=label)
+
+    async def counted(name: str, data: bytes, labels: Mapping[str, str]) -> str:
+        tried.append(name)
+        return await create(name, data, labels)
+
+    monkeypatch.setattr(rig.engine, "list_configs", slow)
+    monkeypatch.setattr(rig.engine, "create_config", counted)
+    async with rig.operator() as hive:
+        await hive.ready.wait()
+        await rig.until(lambda: hive.queue.idle)
+    assert tried == []

@@ -85,7 +85,7 @@ def _one(value: T) -> T:
 
 def _interned(labels: Pairs) -> Pairs:
     """Equal keys and short values as one string: JSON makes a new one for each object that carries them."""
-    return tuple((intern(key), intern(value) if len(value) <= SHORT else value) for key, value in labels)
+    return tuple(_one((intern(key), intern(value) if len(value) <= SHORT else value)) for key, value in labels)
 
 
 def running_count(raw: Json) -> int:

@@ -188,7 +188,7 @@ class Server:
     async def _read(self, patterns: tuple[str, ...]) -> Catalog:
         with _translated(self.where):
             async with (await self._maintenance()).acquire(timeout=10.0) as connection:
-                return catalog.parse(await connection.fetchval(catalog.QUERY, list(patterns)))
+                return catalog.parse(await connection.fetchval(catalog.QUERY, list(patterns)), self._catalog)
 
     async def close(self) -> None:
         if self._pool is not None:
