@@ -51,6 +51,12 @@ def checkout(tmp_path: Path) -> Path:
     return target
 
 
+def person(tmp_path: Path) -> dict[str, str]:
+    """The environment of somebody at a terminal: nothing of the `make test` that may run this."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "SKEP_"))}
+    return {**inherited, "SKEP_HOME": str(tmp_path / "home"), "NO_COLOR": "1"}
+
+
 def test_every_command_of_the_readme_is_one_that_some_test_types() -> None:
     assert shown_commands()
     for line in shown_commands():
@@ -72,7 +78,7 @@ FIRST_SCREEN = (
 def test_the_first_screen_works_as_it_is_written(checkout: Path, tmp_path: Path) -> None:
     if _taken(8080):
         pytest.skip("NOT TESTED: README's commands, because something else holds port 8080 here")
-    environment = {**os.environ, "SKEP_HOME": str(tmp_path / "home"), "NO_COLOR": "1"}
+    environment = person(tmp_path)
 
     def type_in(line: str) -> subprocess.CompletedProcess[str]:
         assert line in shown_commands()
@@ -113,7 +119,7 @@ def test_the_first_screen_works_as_it_is_written(checkout: Path, tmp_path: Path)
 def test_make_up_in_the_foreground_prints_links_and_ctrl_c_stops_it(checkout: Path, tmp_path: Path) -> None:
     if _taken(8080):
         pytest.skip("NOT TESTED: `make up`, because something else holds port 8080 here")
-    environment = {**os.environ, "SKEP_HOME": str(tmp_path / "home"), "NO_COLOR": "1"}
+    environment = person(tmp_path)
     process = subprocess.Popen(
         shlex.split("make up"),
         cwd=checkout,
