@@ -247,7 +247,7 @@ class Hive:
             log.info("request", extra={"verb": request.verb, "target": request.target, "author": request.author})
             await self._survey()  # what the person saw may be newer than what was surveyed last
             if request.verb == "approve-deletions":
-                await self._surveyor.approve_deletions(request.target)
+                await self._surveyor.approve_deletions(request.target, request.index)
                 self._survey_due.set()
             elif request.verb == "forced-delete":
                 await self._surveyor.force_deletion(request.target)

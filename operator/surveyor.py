@@ -15,7 +15,7 @@ from importlib.metadata import version
 
 from skep.crds.reader import Reading
 from skep.operator import metrics, names
-from skep.operator.errors import NameTaken, NotFound, TerminalError
+from skep.operator.errors import NameTaken, NotFound, TerminalError, UsageError
 from skep.operator.keys import RootKey
 from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.world import World
@@ -48,9 +48,11 @@ class Surveyor:
         async with self._alone:
             await self._survey()
 
-    async def approve_deletions(self, source: str) -> None:
-        """A person lets the source's newest revision delete what the brake holds."""
+    async def approve_deletions(self, source: str, index: int | None) -> None:
+        """A person lets the source's newest revision, the one they saw, delete what the brake holds."""
         newest = next((each.newest for each in self.fleet.sources if each.name == source), None)
+        if newest is not None and index not in (None, newest.index):
+            raise UsageError(f"{source} has a newer revision than the one that was approved")
         if newest is not None:
             await self._remember(self._ledger().approve(source, newest.index))
 

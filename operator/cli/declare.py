@@ -306,24 +306,26 @@ async def approve(shared: Shared, what: str, name: str, yes: bool) -> int:
     purge TENANT       remove the retained data of a deleted tenant for good
     """
     verb, meaning = APPROVALS[what]
+    index: int | None = None
     async with shared.target.connect() as engine:
         view = await look(engine)
         if what == "deletions":
-            held = next((state.held for state in view.fleet.sources if state.name == name), 0)
-            if not held:
+            state = next((state for state in view.fleet.sources if state.name == name and state.held), None)
+            if state is None or state.newest is None:
                 raise UsageError(f"the brake holds nothing of source {name}")
-            meaning = f"delete {count(held, 'tenant')} of source {name}"
+            meaning = f"delete {count(state.held, 'tenant')} of source {name} ({state.newest.label})"
+            index = state.newest.index
         else:
             record = view.records.get(view.tenant_named(name))
             if what in ("adopt", "purge") and (record is None or record.leaving != "retained"):
                 raise UsageError(f"tenant {name} has no retained data")
         if what != "adopt" and not yes:
             click.confirm(f"This will {meaning}. Go on?", abort=True, err=True)
-        await ask(engine, verb, name)
+        await ask(engine, verb, name, index=index)
     click.echo(f"approved: {what} {name}")
     return 0
 
 
-async def ask(engine: Engine, verb: Verb, target: str) -> None:
-    request = Request(verb, target, author())
+async def ask(engine: Engine, verb: Verb, target: str, *, index: int | None = None) -> None:
+    request = Request(verb, target, author(), index=index)
     await engine.create_config(names.request(new_id()), request.body(), request.labels())

@@ -68,7 +68,9 @@ async def reconcile(subject: Subject) -> Result:
         key_id = desired.key_id or subject.ports.keys.id
         desired = replace(desired, key_id=key_id)
         if not is_placed(desired):  # counting a fleet for each of its tenants would be quadratic
-            desired = place(desired, subject.platform, subject.load())
+            async with subject.ports.placing:
+                await subject.save(place(desired, subject.platform, subject.load()))
+            return DONE
     if desired is not None:
         await subject.save(desired)
     return DONE

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from skep.crds.platform import Platform
@@ -54,6 +55,7 @@ class Ports:
     keys: RootKey
     clock: Clock
     settings: Settings
+    placing: asyncio.Lock = field(default_factory=asyncio.Lock)  # two at once would both take the last place
 
 
 @dataclass(slots=True)

@@ -9,11 +9,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.hives import ROOT
+from tests.e2e.hives import ROOT, SKEP
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(400)]
 
@@ -51,10 +52,14 @@ def checkout(tmp_path: Path) -> Path:
     return target
 
 
-def person(tmp_path: Path) -> dict[str, str]:
-    """The environment of somebody at a terminal: nothing of the `make test` that may run this."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "SKEP_"))}
-    return {**inherited, "SKEP_HOME": str(tmp_path / "home"), "NO_COLOR": "1"}
+@pytest.fixture
+def person(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of somebody at a terminal: nothing of the `make test` that may run this. They leave nothing on."""
+    of_make = ("MAKE", "MFLAGS", "ARGS", "PYTHON", "SKEP_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(of_make)}
+    environment = {**inherited, "SKEP_HOME": str(tmp_path / "home"), "NO_COLOR": "1"}
+    yield environment
+    subprocess.run([SKEP, "down"], env=environment, capture_output=True, check=False, timeout=120)
 
 
 def test_every_command_of_the_readme_is_one_that_some_test_types() -> None:
@@ -75,17 +80,16 @@ FIRST_SCREEN = (
 )
 
 
-def test_the_first_screen_works_as_it_is_written(checkout: Path, tmp_path: Path) -> None:
+def test_the_first_screen_works_as_it_is_written(checkout: Path, person: dict[str, str], tmp_path: Path) -> None:
     if _taken(8080):
         pytest.skip("NOT TESTED: README's commands, because something else holds port 8080 here")
-    environment = person(tmp_path)
 
     def type_in(line: str) -> subprocess.CompletedProcess[str]:
         assert line in shown_commands()
         return subprocess.run(
             ["bash", "-c", line],
             cwd=checkout,
-            env=environment,
+            env=person,
             capture_output=True,
             text=True,
             timeout=240,
@@ -116,14 +120,15 @@ def test_the_first_screen_works_as_it_is_written(checkout: Path, tmp_path: Path)
     assert not _processes_of(tmp_path / "home"), "nothing is left running"
 
 
-def test_make_up_in_the_foreground_prints_links_and_ctrl_c_stops_it(checkout: Path, tmp_path: Path) -> None:
+def test_make_up_in_the_foreground_prints_links_and_ctrl_c_stops_it(
+    checkout: Path, person: dict[str, str], tmp_path: Path
+) -> None:
     if _taken(8080):
         pytest.skip("NOT TESTED: `make up`, because something else holds port 8080 here")
-    environment = person(tmp_path)
     process = subprocess.Popen(
         shlex.split("make up"),
         cwd=checkout,
-        env=environment,
+        env=person,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

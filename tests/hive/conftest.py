@@ -216,8 +216,8 @@ class Rig:
         await hive.resync()
         await self.until(lambda: hive.queue.idle)
 
-    async def ask(self, verb: Verb, target: str) -> None:
-        request = Request(verb, target, "test")
+    async def ask(self, verb: Verb, target: str, *, index: int | None = None) -> None:
+        request = Request(verb, target, "test", index=index)
         await self.engine.create_config(names.request(new_id()), request.body(), request.labels())
 
     def config(self, name: str) -> Config:

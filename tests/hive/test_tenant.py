@@ -51,8 +51,9 @@ async def test_editing_a_plan_changes_the_limits_and_services_of_its_tenants(rig
         wider = PLAN.replace("connectionLimit: 6", "connectionLimit: 10") + "  app: {replicas: 2}\n"
         await rig.publish(PLATFORM, wider, tenant("acme"))
         await rig.until(lambda: rig.service("acme").spec.replicas == 2)
-        report = await rig.phase("acme", "Ready")
-    assert report.observed_generation == 2
+        await rig.until(
+            lambda: (said := rig.status("acme")) and said.observed_generation == 2 and said.phase == "Ready"
+        )
     (limit,) = await rig.sql("select datconnlimit from pg_database where datname = $1", rig.database("acme"))
     assert limit[0] == 10
     (mounted,) = rig.service("acme").spec.configs
@@ -208,6 +209,38 @@ async def test_an_approval_counts_for_the_revision_that_was_just_published(rig: 
         await rig.publish(PLATFORM, PLAN)
         await rig.ask("approve-deletions", "prod")  # sooner than the survey
         await rig.until(lambda: not rig.records())
+
+
+async def test_a_yes_to_one_revision_is_none_to_the_next(rig: Rig) -> None:
+    async with rig.operator() as hive:
+        await rig.publish(
+            PLATFORM, PLAN, *(tenant(name, deletionPolicy="Delete") for name in ("acme", "birch", "cedar"))
+        )
+        for name in ("acme", "birch", "cedar"):
+            await rig.phase(name, "Ready")
+        await rig.publish(PLATFORM, PLAN, tenant("cedar", deletionPolicy="Delete"))
+        seen = rig.config("prod.r2").version
+        await rig.publish(PLATFORM, PLAN)
+        await rig.ask("approve-deletions", "prod", index=seen)
+        await rig.until(lambda: not any("skep.request" in each.name for each in rig.engine.configs.values()))
+        await rig.resync(hive)
+        assert set(rig.records()) == {"acme", "birch", "cedar"}
+        await rig.ask("approve-deletions", "prod", index=rig.config("prod.r3").version)
+        await rig.until(lambda: not rig.records())
+
+
+async def test_a_servers_last_place_is_given_once(rig: Rig) -> None:
+    full = PLATFORM.replace("host: postgres", "host: postgres, capacity: 2")
+    async with rig.operator():
+        await rig.publish(full, PLAN, *(tenant(f"many-{number}") for number in range(6)))
+        await rig.until(lambda: sum(1 for name in range(6) if _reason(rig, f"many-{name}") == "ServersFull") == 4)
+        assert len(rig.records()) == 2
+
+
+def _reason(rig: Rig, name: str) -> str:
+    report = rig.status(name)
+    ready = report.condition("Ready") if report is not None else None
+    return ready.reason if ready is not None else ""
 
 
 async def test_a_broken_document_keeps_its_tenant_as_it_was_and_stops_no_neighbour(rig: Rig) -> None:
