@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
+from skep.operator.cli.output import say
 from skep.operator.cli.target import Target
 from skep.operator.errors import SkepError, UsageError
 
@@ -96,9 +97,9 @@ def skep(ctx: click.Context) -> None:
 
 
 def complain(error: SkepError) -> None:
-    click.echo(f"skep: {error.message}", err=True)
+    say(f"skep: {error.message}", err=True)
     if error.remedy:
-        click.echo(f"      {error.remedy}", err=True)
+        say(f"      {error.remedy}", err=True)
 
 
 def command(function: Callable[Concatenate[Shared, P], Awaitable[int | None]]) -> Callable[P, None]:

@@ -38,7 +38,7 @@ path_argument = click.argument("path", type=click.Path(path_type=Path))
 
 def tell(problems: Iterable[Problem]) -> None:
     for problem in problems:
-        click.echo(str(problem), err=True)
+        output.say(str(problem), err=True)
 
 
 def count(number: int, noun: str) -> str:
@@ -55,9 +55,9 @@ async def validate(shared: Shared, path: Path) -> int:
     declarations, problems = gather(reading)
     tell(problems)
     if problems:
-        click.echo(f"{count(len(problems), 'problem')} in {path}", err=True)
+        output.say(f"{count(len(problems), 'problem')} in {path}", err=True)
         return EXIT_FAILED
-    click.echo(
+    output.say(
         f"{path} is valid: {count(len(declarations.plans), 'plan')}, {count(len(declarations.tenants), 'tenant')}"
     )
     return 0
@@ -67,7 +67,7 @@ def read_or_fail(path: Path) -> Reading | None:
     reading = read_path(path)
     tell(reading.problems)
     if reading.problems:
-        click.echo(f"{count(len(reading.problems), 'problem')} in {path}; nothing was published", err=True)
+        output.say(f"{count(len(reading.problems), 'problem')} in {path}; nothing was published", err=True)
         return None
     return reading
 
@@ -125,16 +125,16 @@ async def publish_reading(engine: Engine, reading: Reading, *, source: str, prun
         planned = draft(source, reading, held, prune=prune, seen=view.ledger.seen.get(source, 0))
         if problems := publish.check(planned, view.revisions):
             tell(problems)
-            click.echo(f"{count(len(problems), 'problem')}; nothing was published", err=True)
+            output.say(f"{count(len(problems), 'problem')}; nothing was published", err=True)
             return None
         if planned.unchanged:
-            click.echo(f"{held[0].label} already says exactly this")
+            output.say(f"{held[0].label} already says exactly this")
             return planned
         try:
             revision = await publish.publish(engine, planned, author=author())
         except NameTaken:
             continue  # somebody published at the same time: merge into theirs
-        click.echo(f"published {revision.label} ({count(len(planned.documents), 'document')})")
+        output.say(f"published {revision.label} ({count(len(planned.documents), 'document')})")
         await publish.collect(engine, (revision, *held))
         return planned
     raise TransientError(f"others keep publishing to {source}", remedy="try again")
@@ -154,8 +154,8 @@ async def wait_ready(engine: Engine, tenants: list[str], *, timeout_s: float) ->
                 break
             await asyncio.sleep(0.2)
     for name, word in open_.items():
-        click.echo(f"{name} is not Ready after {timeout_s:g} s: {word}", err=True)
-    click.echo(f"look closer with `skep describe tenant {next(iter(open_))}`", err=True)
+        output.say(f"{name} is not Ready after {timeout_s:g} s: {word}", err=True)
+    output.say(f"look closer with `skep describe tenant {next(iter(open_))}`", err=True)
     return EXIT_FAILED
 
 
@@ -209,7 +209,7 @@ async def delete(shared: Shared, kind: str, name: str, force: bool) -> int:
                     remedy="remove the document there and deploy again, or use --force",
                 )
             await ask(engine, "forced-delete", name)
-            click.echo(f"tenant {name} is deleted until its document in {revision.config_name} changes")
+            output.say(f"tenant {name} is deleted until its document in {revision.config_name} changes")
             return 0
         gone = frozenset({("Tenant", name)})
         planned = draft(
@@ -224,7 +224,7 @@ async def delete(shared: Shared, kind: str, name: str, force: bool) -> int:
         await publish.collect(engine, (made, *view.revisions[revision.source]))
         policy = view.records[name].spec.deletion_policy if name in view.records else "Retain"
         kept = "its database is kept" if policy == "Retain" else "its database goes too"
-        click.echo(f"published {made.label} without tenant {name}; {kept} (deletionPolicy {policy})")
+        output.say(f"published {made.label} without tenant {name}; {kept} (deletionPolicy {policy})")
     return 0
 
 
@@ -279,7 +279,7 @@ async def undo(shared: Shared, source: str, number: int | None) -> int:
             author=author(),
         )
         await publish.collect(engine, (made, *held))
-        click.echo(f"published {made.label} with the content of {older.label}")
+        output.say(f"published {made.label} with the content of {older.label}")
     return 0
 
 
@@ -322,7 +322,7 @@ async def approve(shared: Shared, what: str, name: str, yes: bool) -> int:
         if what != "adopt" and not yes:
             click.confirm(f"This will {meaning}. Go on?", abort=True, err=True)
         await ask(engine, verb, name, index=index)
-    click.echo(f"approved: {what} {name}")
+    output.say(f"approved: {what} {name}")
     return 0
 
 

@@ -11,6 +11,7 @@ import click
 
 from skep.operator.cli import output
 from skep.operator.cli.command import EXIT_FAILED, Shared, command, skep
+from skep.operator.cli.declare import count
 from skep.operator.cli.init import EDGE_NODE, NETWORK_LABEL, POSTGRES_ADMIN, POSTGRES_NODE, ROOT_KEY
 from skep.operator.cli.view import View, look
 from skep.operator.engine.swarm import SwarmEngine
@@ -57,7 +58,11 @@ async def _checks(shared: Shared, key_file: Path | None) -> AsyncIterator[Check]
         except SkepError as error:
             yield Check("engine", False, error.message, error.remedy or "`skep up` starts the embedded one")
             return
-        yield Check("engine", True, f"{info.kind} {info.version}, {info.nodes} nodes, {info.managers} managers")
+        yield Check(
+            "engine",
+            True,
+            f"{info.kind} {info.version}, {count(info.nodes, 'node')}, {count(info.managers, 'manager')}",
+        )
         if info.kind == "swarm" and info.managers % 2 == 0:
             yield Check(
                 "managers", False, f"{info.managers} managers", "an odd number survives more: add or demote one"

@@ -18,12 +18,12 @@ from typing import IO
 from urllib.parse import urlsplit
 
 import aiohttp
-import click
 
 from skep.crds.reader import Reading, read_path
 from skep.operator import logs
 from skep.operator.cli.command import EXIT_FAILED
 from skep.operator.cli.declare import DEFAULT_SOURCE, count, publish_reading, tell, wait_ready
+from skep.operator.cli.output import say
 from skep.operator.cli.standing import Standing
 from skep.operator.cli.view import look
 from skep.operator.cli.watch import follow, settle
@@ -66,8 +66,8 @@ async def serve(home: Home, path: Path | None, listen: str, port: int) -> int:
                 for task in (waiting, *work):
                     task.cancel()
                 await asyncio.gather(waiting, *work, return_exceptions=True)
-            click.echo("stopping ...")
-    click.echo("stopped; `skep up` goes on where this ended")
+            say("stopping ...")
+    say("stopped; `skep up` goes on where this ended")
     return 0
 
 
@@ -111,12 +111,12 @@ async def _publish(engine: Engine, reading: Reading, path: Path) -> bool:
     """Publish *reading* if it is valid; what is wrong is told, and what was published last stays."""
     if reading.problems:
         tell(reading.problems)
-        click.echo(f"{count(len(reading.problems), 'problem')} in {path}; what was published last stays", err=True)
+        say(f"{count(len(reading.problems), 'problem')} in {path}; what was published last stays", err=True)
         return False
     try:
         return await publish_reading(engine, reading, source=DEFAULT_SOURCE, prune=True) is not None
     except SkepError as error:
-        click.echo(f"skep: {error}", err=True)
+        say(f"skep: {error}", err=True)
         return False
 
 
@@ -142,7 +142,7 @@ class _Background:
     said: Path  # its output
 
     def tell(self) -> None:
-        click.echo(self.said.read_text(errors="replace").rstrip(), err=True)
+        say(self.said.read_text(errors="replace").rstrip(), err=True)
 
 
 def _start_background(home: Home, path: Path | None, listen: str, port: int) -> _Background:
@@ -168,11 +168,11 @@ async def join(home: Home, path: Path | None, port: int | None, deadline: float)
             return EXIT_FAILED
         status = await client.status()
         follows = f", follows {status['path']}" if status["path"] else ""
-        click.echo(f"already running in {home.path} (process {status['pid']}, port {status['port']}{follows})")
+        say(f"already running in {home.path} (process {status['pid']}, port {status['port']}{follows})")
         if port not in (None, status["port"]):
             raise UsageError(f"it answers on port {status['port']}, not {port}", remedy="`skep down` stops it")
         if path is not None and status["path"] not in (None, str(_absolute(path))):
-            click.echo(f"{path} is published once; `skep down` and `skep up {path}` would follow it", err=True)
+            say(f"{path} is published once; `skep down` and `skep up {path}` would follow it", err=True)
         return await _apply_and_wait(client, path, deadline)
     finally:
         await client.close()
@@ -197,13 +197,13 @@ async def _wait_healthy(
             continue
         now = {name: trouble for name, trouble in parts.items() if trouble}
         for name in open_.keys() & parts.keys() - now.keys():
-            click.echo(f"{name}: up")
+            say(f"{name}: up")
         if parts and not now:
             return True
         open_ = now
         await asyncio.sleep(LOOK_S)
     for name, trouble in open_.items():
-        click.echo(f"{name} does not come up: {trouble}", err=True)
+        say(f"{name} does not come up: {trouble}", err=True)
     return False
 
 
@@ -222,10 +222,10 @@ async def _apply_and_wait(client: EmbeddedClient, path: Path | None, deadline: f
         url for name in tenants if name in statuses and statuses[name].phase == "Ready" for url in statuses[name].urls
     ]
     if code == 0 and (wrong := await _wait_reached(urls, (await client.status())["edge"], deadline)):
-        click.echo(wrong, err=True)
+        say(wrong, err=True)
         code = EXIT_FAILED
     for url in urls:
-        click.echo(url)
+        say(url)
     return code
 
 
@@ -257,7 +257,7 @@ async def _wait_reached(urls: list[str], edge: str, deadline: float) -> str | No
 async def stop(home: Home, *, purge: bool) -> None:
     """Stop what runs in *home*, end what an earlier run left there, and with *purge* forget its data."""
     if not home.path.is_dir():
-        click.echo(f"nothing runs in {home.path}")
+        say(f"nothing runs in {home.path}")
         return
     ran = home.is_running()
     lock = await _stop(home)
@@ -266,10 +266,10 @@ async def stop(home: Home, *, purge: bool) -> None:
             await asyncio.to_thread(Children(home.children).end_stale)
         for left in (home.socket, home.supervisor):
             left.unlink(missing_ok=True)
-        click.echo("stopped" if ran else f"nothing runs in {home.path}")
+        say("stopped" if ran else f"nothing runs in {home.path}")
         if purge:
             await asyncio.to_thread(home.purge)
-            click.echo(f"{home.path} is empty")
+            say(f"{home.path} is empty")
     finally:
         lock.close()
 

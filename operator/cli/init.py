@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from skep.operator.cli.command import Shared, command, skep
+from skep.operator.cli.output import say
 from skep.operator.cli.target import docker_host
 from skep.operator.engine.spec import Network, NetworkSpec, pairs
 from skep.operator.engine.swarm import SwarmEngine
@@ -43,8 +44,8 @@ spec:
 """
 
 
-def say(step: str, *, done: bool) -> None:
-    click.echo(f"{'made ' if done else 'there'}  {step}")
+def tell_step(step: str, *, done: bool) -> None:
+    say(f"{'made ' if done else 'there'}  {step}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,27 +128,27 @@ async def prepare(engine: SwarmEngine, plan: Plan) -> None:
 async def _swarm(engine: SwarmEngine, advertise: str | None, *, yes: bool) -> None:
     try:
         await engine.info()
-        say("swarm", done=False)
+        tell_step("swarm", done=False)
     except EngineUnavailable as error:
         if error.reason != "NoManager":
             raise
         if not yes:
             click.confirm("This engine is in no swarm. Make one of it?", abort=True, err=True)
         await engine.swarm_init(advertise=advertise)
-        say("swarm", done=True)
+        tell_step("swarm", done=True)
 
 
 def _root_key(path: Path, *, yes: bool) -> RootKey:
     if path.exists():
         key = RootKey.read(path)
-        say(f"root key {path} (fingerprint {key.own_fingerprint})", done=False)
+        tell_step(f"root key {path} (fingerprint {key.own_fingerprint})", done=False)
         return key
     key = RootKey.generate()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(key.dump())
-    say(f"root key {path} (fingerprint {key.own_fingerprint})", done=True)
-    click.echo(
+    tell_step(f"root key {path} (fingerprint {key.own_fingerprint})", done=True)
+    say(
         "\nEvery password of every tenant derives from this file. Keep a copy off this swarm: without it and without\n"
         "the swarm nothing can be restored; whoever has it has everything.\n"
     )
@@ -162,7 +163,7 @@ async def _secret(engine: SwarmEngine, name: str, data: bytes, key: RootKey) -> 
         found = await engine.inspect_secret(name)
     except NotFound:
         await engine.create_secret(name, data, labels)
-        say(f"secret {name}", done=True)
+        tell_step(f"secret {name}", done=True)
         return
     known = dict(found.labels).get("skep.fingerprint")  # absent if `swarm/prepare` made it
     if known not in (None, labels["skep.fingerprint"]):
@@ -170,7 +171,7 @@ async def _secret(engine: SwarmEngine, name: str, data: bytes, key: RootKey) -> 
             f"secret {name} of this swarm was made from another root key",
             remedy="give the right one with --root-key; a new key would lock every tenant out",
         )
-    say(f"secret {name}", done=False)
+    tell_step(f"secret {name}", done=False)
 
 
 async def _networks(engine: SwarmEngine, size: int, pool: str, *, encrypted: bool) -> Network:
@@ -188,7 +189,7 @@ async def _networks(engine: SwarmEngine, size: int, pool: str, *, encrypted: boo
         if name not in known:
             spec = NetworkSpec(name, str(subnet), encrypted=encrypted, labels=pairs({NETWORK_LABEL: kind}))
             await engine.create_network(spec)
-        say(f"network {name}", done=name not in known)
+        tell_step(f"network {name}", done=name not in known)
     return next(each for each in await engine.list_networks(label=NETWORK_LABEL) if each.name == "skep-control")
 
 
@@ -208,9 +209,9 @@ def hba(control: Network) -> bytes:
 async def _create(what: str, create: Callable[[], Awaitable[str]]) -> None:
     try:
         await create()
-        say(what, done=True)
+        tell_step(what, done=True)
     except NameTaken:
-        say(what, done=False)
+        tell_step(what, done=False)
 
 
 async def _label_nodes(engine: SwarmEngine, wanted: str | None) -> None:
@@ -219,20 +220,22 @@ async def _label_nodes(engine: SwarmEngine, wanted: str | None) -> None:
     if keeper is None:
         keeper = _chosen(nodes, wanted)
         await engine.label_node(keeper.id, {POSTGRES_NODE: "true"})
-        say(f"label {POSTGRES_NODE}=true on node {keeper.hostname}", done=True)
+        tell_step(f"label {POSTGRES_NODE}=true on node {keeper.hostname}", done=True)
     else:
         if wanted not in (None, keeper.hostname, keeper.id):
             raise UsageError(
                 f"node {keeper.hostname} keeps PostgreSQL's data, not {wanted}",
                 remedy="moving it is a restore; remove the label by hand if the volume is already elsewhere",
             )
-        say(f"label {POSTGRES_NODE}=true on node {keeper.hostname}", done=False)
+        tell_step(f"label {POSTGRES_NODE}=true on node {keeper.hostname}", done=False)
     if any(dict(node.labels).get(EDGE_NODE) == "true" for node in nodes):
-        say(f"label {EDGE_NODE}=true", done=False)
+        tell_step(f"label {EDGE_NODE}=true", done=False)
         return
     edge = next((node for node in nodes if node.role == "manager" and node.leader), nodes[0])
     await engine.label_node(edge.id, {EDGE_NODE: "true"})
-    say(f"label {EDGE_NODE}=true on node {edge.hostname}; give it to every manager that people shall reach", done=True)
+    tell_step(
+        f"label {EDGE_NODE}=true on node {edge.hostname}; give it to every manager that people shall reach", done=True
+    )
 
 
 def _chosen(nodes: tuple[Node, ...], wanted: str | None) -> Node:
@@ -246,18 +249,18 @@ def _chosen(nodes: tuple[Node, ...], wanted: str | None) -> Node:
 
 def _platform(path: Path, domain: str, image: str) -> None:
     if path.exists():
-        say(str(path), done=False)
+        tell_step(str(path), done=False)
         return
     tls = "off" if domain.split(".")[-1] in ("localhost", "test") else "certificate"
     name = "".join(letter if letter.isalnum() else "-" for letter in domain.lower())
     path.write_text(PLATFORM.format(name=name, domain=domain, tls=tls, image=image))
-    say(f"{path}: the first declaration, for you to commit", done=True)
+    tell_step(f"{path}: the first declaration, for you to commit", done=True)
 
 
 def _next_steps() -> None:
     group = Path("/var/run/docker.sock").stat().st_gid if Path("/var/run/docker.sock").exists() else None
     shown = str(group) if group is not None else "$(stat -c %g /var/run/docker.sock)"
-    click.echo(
+    say(
         f"\nNext:\n  SKEP_DOCKER_GID={shown} docker stack deploy --compose-file swarm/skep.yml skep\n"
         "  skep apply platform.yaml"
     )

@@ -27,9 +27,19 @@ PHASE_STYLES = {
 }
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """A line for people. Unlike `click.echo` it goes through `sys.stdout`, so that it lands above a live table."""
+    print(text, file=sys.stderr if err else sys.stdout, flush=True)
+
+
 def console() -> Console:
     """Standard output; in a pipe it is as wide as its content, so that nothing is cut."""
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 400)
+
+
+def live_console() -> Console:
+    """A terminal whose lines are drawn again and again: they must fit, or the cursor ends up elsewhere."""
+    return Console(highlight=False)
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -43,16 +53,16 @@ def format_option(*formats: Format) -> Callable[[F], F]:
 def show(document: Any, form: Format) -> None:
     """One object or list as JSON or YAML."""
     if form == "json":
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        say(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True).rstrip())
+        say(yaml.safe_dump(document, sort_keys=False, allow_unicode=True).rstrip())
 
 
 def table(headers: Sequence[str], rows: Iterable[Iterable[str | Text]]) -> Table:
     """As kubectl's: no lines, capitals on top, two spaces between."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for header in headers:
-        made.add_column(header, no_wrap=True)
+        made.add_column(header, no_wrap=True, overflow="ellipsis")
     for row in rows:
         made.add_row(*row)
     return made

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-import click
 from rich.live import Live
 
 from skep.operator.cli import output
@@ -18,7 +17,7 @@ class Progress:
     def __init__(self, tenants: list[str]) -> None:
         self._tenants = tenants
         self._said: dict[str, str] = {}
-        self._live = Live(console=output.console(), refresh_per_second=8) if sys.stdout.isatty() else None
+        self._live = Live(console=output.live_console(), refresh_per_second=8) if sys.stdout.isatty() else None
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -45,4 +44,4 @@ class Progress:
             line = f"{name}: {unready.get(name) or (status.phase if status is not None else 'Pending')}"
             if self._said.get(name) != line:
                 self._said[name] = line
-                click.echo(line)
+                output.say(line)

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from skep.operator import names
 from skep.operator.cli.command import Shared, command, skep
+from skep.operator.cli.output import say
 from skep.operator.cli.target import docker_host
 from skep.operator.cli.view import View, look
 from skep.operator.engine.embedded.client import EmbeddedClient
@@ -49,7 +50,7 @@ async def logs(shared: Shared, name: str, follow: bool, tail: int) -> int:
     async with shared.target.connect() as engine:
         service = _running(await look(engine), name)
         async for line in engine.logs(service.name, tail=tail, follow=follow):
-            click.echo(line.text, err=line.stream == "stderr")
+            say(line.text, err=line.stream == "stderr")
     return 0
 
 
@@ -88,8 +89,8 @@ async def invite(shared: Shared, name: str, email: str | None) -> int:
         result = await engine.run_job(job)
     if not result.ok:
         raise TerminalError(f"the invitation job failed: {(result.error or result.output).strip()[-300:]}")
-    click.echo(f"{status.urls[0]}/invite/{_unseal(result.output, key)}")
-    click.echo("It works once, for 7 days.", err=True)
+    say(f"{status.urls[0]}/invite/{_unseal(result.output, key)}")
+    say("It works once, for 7 days.", err=True)
     return 0
 
 

@@ -208,7 +208,7 @@ def _print(view: View, kind: str, items: list[dict[str, Any]], form: Format, *, 
         output.show(items[0] if single else {"apiVersion": API, "kind": "List", "items": items}, form)
         return
     if not items:
-        click.echo(f"no {kind} here yet; `skep apply PATH` declares some")
+        output.say(f"no {kind} here yet; `skep apply PATH` declares some")
         return
     rows: Callable[[], Any] = {
         "tenants": lambda: _tenant_rows(view, [item["metadata"]["name"] for item in items], wide=form == "wide"),
@@ -320,6 +320,6 @@ async def events(shared: Shared, name: str | None, form: Format) -> int:
 def _print_events(found: Any) -> None:
     rows = [(output.age(at), tenant, event.reason, event.message) for at, tenant, event in found]
     if not rows:
-        click.echo("no events yet")
+        output.say("no events yet")
         return
     output.console().print(output.table(("AGE", "TENANT", "REASON", "MESSAGE"), rows))

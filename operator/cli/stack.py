@@ -8,12 +8,11 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-import click
-
 from skep.crds.reader import read_path
 from skep.operator.cli.command import EXIT_FAILED, Shared
 from skep.operator.cli.declare import DEFAULT_SOURCE, count, publish_reading, tell, wait_ready
 from skep.operator.cli.init import Plan, prepare
+from skep.operator.cli.output import say
 from skep.operator.cli.target import docker_host
 from skep.operator.engine.swarm import SwarmEngine
 from skep.operator.errors import NotFound, SkepError, UsageError
@@ -40,7 +39,7 @@ async def up(shared: Shared, path: Path | None, *, timeout_s: float) -> int:
         reading = read_path(path)
         tell(reading.problems)
         if reading.problems:
-            click.echo(f"{count(len(reading.problems), 'problem')} in {path}; nothing was published", err=True)
+            say(f"{count(len(reading.problems), 'problem')} in {path}; nothing was published", err=True)
             return EXIT_FAILED
         if await publish_reading(engine, reading, source=DEFAULT_SOURCE, prune=True) is None:
             return EXIT_FAILED
@@ -79,7 +78,7 @@ async def _deploy(environment: dict[str, str]) -> None:
     _, said = await process.communicate()
     if process.returncode != 0:
         raise SkepError(f"`{' '.join(command)}` failed: {said.decode(errors='replace').strip()[-400:]}")
-    click.echo("deployed the stack skep")
+    say("deployed the stack skep")
 
 
 async def _running(engine: SwarmEngine, name: str, deadline: float) -> None:
@@ -90,7 +89,7 @@ async def _running(engine: SwarmEngine, name: str, deadline: float) -> None:
         except NotFound:
             tasks = ()
         if any(task.state == "running" for task in tasks):
-            click.echo(f"{name}: up")
+            say(f"{name}: up")
             return
         if time.monotonic() > deadline:
             said = next((task.error for task in tasks if task.error), "no task started")

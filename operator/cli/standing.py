@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import click
 from rich.live import Live
 from rich.table import Table
 
@@ -32,7 +31,7 @@ class Standing:
         listening = asyncio.create_task(self._listen())
         try:
             if sys.stdout.isatty():
-                with Live(console=output.console(), auto_refresh=False) as live:
+                with Live(console=output.live_console(), auto_refresh=False) as live:
                     while True:
                         live.update(self._table(await look(self._engine)), refresh=True)
                         await self._pause()
@@ -76,7 +75,7 @@ class Standing:
         for name, line in lines.items():
             if self._said.get(name) != line:
                 self._said[name] = line
-                click.echo(f"{name}: {line}")
+                output.say(f"{name}: {line}")
 
 
 def _word(view: View, name: str) -> tuple[str, str]:

@@ -208,6 +208,8 @@ def _show(value: object) -> str:
             return ", ".join(item.name if isinstance(item, Mount) else str(item) for item in value) or "-"
         case None:
             return "-"
+        case Resources() | HealthCheck() | UpdatePolicy():
+            return ", ".join(f"{field.name} {_show(getattr(value, field.name))}" for field in fields(value))
         case _:
             return str(value)
 
