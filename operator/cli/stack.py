@@ -88,7 +88,8 @@ async def _running(engine: SwarmEngine, name: str, deadline: float) -> None:
             tasks = await engine.list_tasks(service=name)
         except NotFound:
             tasks = ()
-        if any(task.state == "running" for task in tasks):
+        wanted = [task for task in tasks if task.wanted == "running"]
+        if wanted and all(task.state == "running" for task in wanted):
             say(f"{name}: up")
             return
         if time.monotonic() > deadline:
