@@ -1,8 +1,8 @@
 """From `skep apply` to the first 200 through the edge, next to what the same engine does with bare calls.
 
 The floor of a tenant is what nobody can leave out: a clone of the template, a service of the same image until its task
-is healthy, the proxy that has to notice. Both are measured in turns on the same hive, each after a random pause, since
-a proxy that polls every 2 s makes one wait for anything between nothing and that.
+is healthy, the proxy that has to notice. Both are measured in turns on the same hive, and both begin at the same moments
+of the proxy's period: one that looks every 2 s makes one wait for anything between nothing and that.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import random
 import re
 import secrets
 import shutil
@@ -49,8 +48,7 @@ CROWD_TIMES = 2
 ONE = Aim(1.3, "ratio")
 MANY = Aim(1.0, "ratio")
 API = "v1.44"  # the first that knows how often a starting task is probed
-REFRESH_S = 2.0
-_draw = random.Random(2)  # noqa: S311 - where in the proxy's period a measurement begins
+REFRESH_S = 2.0  # of the shipped Traefik
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +57,14 @@ class Way:
 
     applied: float
     answered: float
-    published: float = 0.0
+    published: float
     created: float = 0.0
     running: float = 0.0
+
+    @property
+    def followed(self) -> float:
+        """From the published revision to the answer: the operator's, the engine's and the proxy's part."""
+        return self.answered - self.published
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,18 @@ class Bare:
     @property
     def total(self) -> float:
         return self.database + self.answered
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Seconds until the first and until the last of CROWD was there."""
+
+    first: float
+    last: float
+
+    @property
+    def pace(self) -> float:
+        return (self.last - self.first) / (CROWD - 1)
 
 
 def run() -> Report:
@@ -111,35 +126,50 @@ def swarm_rows(hive: Hive) -> list[Row]:
     ways: list[Way] = []
     floors: list[Bare] = []
     for number in range(TIMES):
-        pause()
+        pause(number)
         floors.append(bare_service(hive, body, f"floor{number}", template))
-        pause()
+        pause(number)
         ways.append(apply_one(hive, f"one{number}"))
     rows = [
         row("swarm, one tenant: 200 after", [w.answered for w in ways], "s", floor=[f.total for f in floors], aim=ONE),
-        row("   of it: `skep apply` returned after", [w.applied for w in ways], "s"),
-        row("   of it: its revision was published after", [w.published for w in ways], "s"),
+        *parts(ways, floors),
         row("   of it: its service was created after", [w.created for w in ways], "s"),
         row("   of it: its task was running after", [w.running for w in ways], "s"),
         row("   floor: CREATE DATABASE ... TEMPLATE", [f.database for f in floors], "s"),
         row("   floor: bare service, created to running", [f.start for f in floors], "s"),
         row("   floor: bare service, created to 200", [f.answered for f in floors], "s"),
     ]
-    crowds: list[float] = []
-    starts: list[float] = []
+    crowds: list[Crowd] = []
+    starts: list[Crowd] = []
     for number in range(CROWD_TIMES):
         starts.append(bare_crowd(hive, body, f"crowd{number}"))
         crowds.append(apply_crowd(hive, f"many{number}"))
-    rows.append(
+    return [
+        *rows,
         row(
             f"swarm, {CROWD} at once: a tenant",
-            [total / CROWD for total in crowds],
+            [crowd.last / CROWD for crowd in crowds],
             "s",
-            floor=[total / CROWD for total in starts],
+            floor=[crowd.last / CROWD for crowd in starts],
             aim=MANY,
-        )
-    )
-    return rows
+        ),
+        row(
+            "   the same from the first to the last",
+            [crowd.pace for crowd in crowds],
+            "s",
+            floor=[crowd.pace for crowd in starts],
+        ),
+    ]
+
+
+def parts(ways: Sequence[Way], floors: Sequence[Bare]) -> list[Row]:
+    return [
+        row(
+            "   of it: from the published revision on", [w.followed for w in ways], "s", floor=[f.total for f in floors]
+        ),
+        row("   of it: its revision was published after", [w.published for w in ways], "s"),
+        row("   of it: `skep apply` returned after", [w.applied for w in ways], "s"),
+    ]
 
 
 def apply_one(hive: Hive, name: str) -> Way:
@@ -149,7 +179,7 @@ def apply_one(hive: Hive, name: str) -> Way:
     answered = first_answers(hive.edge, [f"{name}.localhost"], meanwhile=finish)[f"{name}.localhost"]
     applied = finish_of(process, finish)
     if hive.swarm is None:
-        return Way(applied - began, answered - began)
+        return Way(applied - began, answered - began, written_at(hive, f"{name}.r1") - began)
     published = created_at(call(hive, "GET", f"configs/{name}.r1"))
     service = call(hive, "GET", f"services/skep-{name}-web")
     return Way(
@@ -161,15 +191,15 @@ def apply_one(hive: Hive, name: str) -> Way:
     )
 
 
-def apply_crowd(hive: Hive, prefix: str) -> float:
-    """Seconds until the last of CROWD tenants answers."""
+def apply_crowd(hive: Hive, prefix: str) -> Crowd:
+    """Until tenants answer."""
     crowd = [f"{prefix}x{number}" for number in range(CROWD)]
     folder = declared(hive, crowd)
     began = time.time()
     process, finish = typed(hive, folder, prefix)
     answered = first_answers(hive.edge, [f"{name}.localhost" for name in crowd], meanwhile=finish)
     finish_of(process, finish)
-    return max(answered.values()) - began
+    return Crowd(min(answered.values()) - began, max(answered.values()) - began)
 
 
 class Finish:
@@ -222,8 +252,8 @@ def bare_service(hive: Hive, body: str, name: str, template: str) -> Bare:
     return Bare(database, start, answered - began)
 
 
-def bare_crowd(hive: Hive, body: str, prefix: str) -> float:
-    """Seconds until all of CROWD bare services run."""
+def bare_crowd(hive: Hive, body: str, prefix: str) -> Crowd:
+    """Until bare services run."""
     crowd = [f"{prefix}x{number}" for number in range(CROWD)]
     began = time.time()
     with ThreadPoolExecutor(8) as pool:
@@ -238,11 +268,11 @@ def bare_crowd(hive: Hive, body: str, prefix: str) -> float:
         if time.monotonic() > deadline:
             raise TimeoutError("the bare services do not all run")
         time.sleep(0.2)
-    total = max(ran.values()) - began
+    found = Crowd(min(ran.values()) - began, max(ran.values()) - began)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda service: call(hive, "DELETE", f"services/{service}"), made))
     hive.until(lambda: not any(hive.containers(f"skep-{name}-web") for name in crowd), what="the bare containers end")
-    return total
+    return found
 
 
 def service_body(hive: Hive, name: str) -> str:
@@ -327,8 +357,12 @@ def empty(hive: Hive) -> None:
             time.sleep(0.5)
 
 
-def pause() -> None:
-    time.sleep(1.0 + _draw.uniform(0.0, REFRESH_S))
+def pause(number: int) -> None:
+    """To be called right after an answer that was waited for, which is when the proxy has just looked.
+
+    Ends in the middle of the proxy's period *number* of TIMES, so that tenant and floor meet the same moments of it.
+    """
+    time.sleep(REFRESH_S + REFRESH_S * (number + 0.5) / TIMES)
 
 
 # Embedded
@@ -346,7 +380,7 @@ def embedded_rows(hive: Hive) -> list[Row]:
         row(
             "embedded, one tenant: 200 after", [w.answered for w in ways], "s", floor=[f.total for f in floors], aim=ONE
         ),
-        row("   of it: `skep apply` returned after", [w.applied for w in ways], "s"),
+        *parts(ways, floors),
         row("   floor: CREATE DATABASE ... TEMPLATE", [f.database for f in floors], "s"),
         row("   floor: bare process, started to healthy", [f.start for f in floors], "s"),
         row("   floor: bare process, started to 200", [f.answered for f in floors], "s"),
@@ -392,6 +426,13 @@ def bare_process(hive: Hive, name: str) -> Bare:
         process.wait()
         shutil.rmtree(folder)
     return Bare(database, start, answered - began)
+
+
+def written_at(hive: Hive, config: str) -> float:
+    """When the embedded engine stored *config*, which never changes."""
+    folder = Home(Path(hive.environment["SKEP_HOME"])).state / "config"
+    (path,) = [path for path in folder.glob("*.json") if f'"{config}"' in path.read_text()]
+    return path.stat().st_mtime
 
 
 async def settings_of(home: Home, name: str) -> Config:

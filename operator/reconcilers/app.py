@@ -109,7 +109,7 @@ def settings_file(record: Record, server: DatabaseServer, settings: Settings) ->
     )
 
 
-@lru_cache(maxsize=20_000)  # three reconcilers ask for the same file, at every resync of a fleet
+@lru_cache(maxsize=100)  # three reconcilers ask for the same file one after the other; a fleet's would weigh 10 MB
 def _settings_file(
     spec: EffectiveTenant, uid: str, generation: int, address: tuple[str, int], proxies: tuple[str, ...]
 ) -> AppFile:

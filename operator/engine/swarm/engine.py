@@ -94,6 +94,7 @@ class SwarmEngine:
         self._registry_file = registry_file or Path.home() / ".docker" / "config.json"
         self._configs: _Kept[Config] = _Kept()
         self._seen: dict[str, str] = {}  # names by ID of configs that were lately inspected
+        self._secrets: _Kept[Secret] = _Kept()
         self._services: _Kept[Service] = _Kept()
         self._network_names: dict[str, str] = {}  # by ID, as the one below
         self._node_names: dict[str, str] = {}
@@ -128,8 +129,13 @@ class SwarmEngine:
         await self.api.delete(f"configs/{segment(config_id)}")
 
     async def list_secrets(self, *, label: str) -> tuple[Secret, ...]:
-        found = [parse_secret(raw) async for raw in self.api.get_each("secrets", _labelled(label))]
-        return tuple(sorted(found, key=lambda secret: secret.name))
+        before = self._secrets.of(label)
+        found: dict[str, Secret] = {}
+        async for raw in self.api.get_each("secrets", _labelled(label)):
+            kept = before.get(raw["ID"])
+            found[raw["ID"]] = kept if kept and kept.version == raw["Version"]["Index"] else parse_secret(raw)
+        self._secrets.keep(label, found)
+        return tuple(sorted(found.values(), key=lambda secret: secret.name))
 
     async def inspect_secret(self, ref: str) -> Secret:
         return parse_secret(await self.api.get(f"secrets/{ref}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from sys import intern
 from typing import Any, TypeVar
 
@@ -95,13 +96,12 @@ class Catalog:
 def parse(text: str, known: Catalog | None = None) -> Catalog:
     """What QUERY answered. What is as in *known* is taken from there: two catalogs of a large server share memory."""
     # Each row becomes a value while the text is decoded: as dictionaries, those of 10,000 tenants weigh 100 MB.
-    answer = json.loads(text, object_hook=_row)
-    known = known or Catalog(answer["system"])
+    answer = json.loads(text, object_hook=partial(_row, known or Catalog("")))
     return Catalog(
         system_id=answer["system"],
-        databases={each.name: _same(each, known.databases.get(each.name)) for each in answer["databases"]},
-        roles={each.name: _same(each, known.roles.get(each.name)) for each in answer["roles"]},
-        settings={key: _same(pairs, known.settings.get(key)) for key, pairs in answer["settings"]},
+        databases={each.name: each for each in answer["databases"]},
+        roles={each.name: each for each in answer["roles"]},
+        settings=dict(answer["settings"]),
     )
 
 
@@ -112,14 +112,15 @@ def _same(new: T, old: T | None) -> T:
     return old if old is not None and old == new else new
 
 
-def _row(each: dict[str, Any]) -> Any:
+def _row(known: Catalog, each: dict[str, Any]) -> Any:
     """A row of one of the three lists as its value; the answer as a whole stays as it is."""
     if "verifier" in each:
-        return _role(each)
+        return _same(_role(each), known.roles.get(each["name"]))
     if "acl" in each:
-        return _database(each)
+        return _same(_database(each), known.databases.get(each["name"]))
     if "config" in each:
-        return (intern(each["database"]), intern(each["role"])), tuple(sorted(map(_setting, each["config"])))
+        key = (intern(each["database"]), intern(each["role"]))
+        return key, _same(tuple(sorted(map(_setting, each["config"]))), known.settings.get(key))
     return each
 
 
