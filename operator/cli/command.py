@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -22,6 +23,29 @@ R = TypeVar("R")
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_DIFFERS = 10
+
+
+# Command -> module, in the order of the help page.
+MODULES = {
+    "up": "up",
+    "down": "up",
+    "init": "init",
+    "validate": "declare",
+    "diff": "declare",
+    "apply": "declare",
+    "get": "show",
+    "describe": "show",
+    "delete": "declare",
+    "history": "declare",
+    "undo": "declare",
+    "approve": "declare",
+    "events": "show",
+    "logs": "reach",
+    "invite": "reach",
+    "psql": "reach",
+    "doctor": "doctor",
+    "operator": "operator",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +109,13 @@ class Ordered(click.Group):
         self.params.extend(_engine_options(hidden=False))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command registers itself when its module is imported; only the one that was asked for is."""
+        if (module := MODULES.get(cmd_name)) is not None:
+            importlib.import_module(f"skep.operator.cli.{module}")
+        return super().get_command(ctx, cmd_name)
 
 
 @click.group(cls=Ordered, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -128,7 +158,3 @@ def command(function: Callable[Concatenate[Shared, P], Awaitable[int | None]]) -
 
 async def _bounded(work: Awaitable[R]) -> R:
     return await work
-
-
-# Each module adds its commands to the group when it is imported; the order here is the order of the help page.
-from skep.operator.cli import up, init, declare, show, reach, doctor, operator  # noqa: F401, I001

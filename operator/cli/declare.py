@@ -13,7 +13,6 @@ from skep.crds.declarations import gather
 from skep.crds.reader import Problem, Reading, read_path, read_text
 from skep.operator import names
 from skep.operator.cli import output
-from skep.operator.cli.changes import changes_of
 from skep.operator.cli.command import EXIT_DIFFERS, EXIT_FAILED, Shared, command, skep
 from skep.operator.cli.progress import Progress
 from skep.operator.cli.view import View, look
@@ -89,6 +88,8 @@ async def diff(shared: Shared, path: Path, source: str, prune: bool) -> int:
         if problems := publish.check(planned, view.revisions):
             tell(problems)
             return EXIT_FAILED
+        from skep.operator.cli.changes import changes_of  # all of the reconcilers: no other command waits for them
+
         lines = await changes_of(view, planned, engine)
     console = output.console()
     for line in lines:

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from skep.operator.engine.port import Engine
 from skep.operator.engine.spec import HealthCheck, JobSpec, NetworkSpec, Service, ServiceSpec, UpdatePolicy
-from skep.operator.errors import InUse, NotFound
+from skep.operator.errors import InUse, NotFound, VersionConflict
 from tests.engine.adapters import Subject
 
 T = TypeVar("T")
@@ -67,9 +67,16 @@ class Bench:
         return await self.service(spec.name, lambda service: service.running == spec.replicas)
 
     async def change(self, spec: ServiceSpec) -> None:
-        """Update to *spec* from whatever version is current."""
-        current = await self.engine.inspect_service(spec.name)
-        await self.engine.update_service(current.id, current.version, spec)
+        """Update to *spec* from whatever version is current: a swarm moves versions by itself, as when it gives a port."""
+        for attempt in range(5):
+            current = await self.engine.inspect_service(spec.name)
+            try:
+                await self.engine.update_service(current.id, current.version, spec)
+            except VersionConflict:
+                if attempt == 4:
+                    raise
+            else:
+                return
 
     async def service(self, name: str, is_so: Callable[[Service], bool]) -> Service:
         return await self.until(lambda: self.engine.inspect_service(name), is_so)
