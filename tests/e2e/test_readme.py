@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.hives import ROOT, SKEP
+from tests.rig.fixtures import REQUIRED
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(400)]
 
@@ -81,8 +82,7 @@ FIRST_SCREEN = (
 
 
 def test_the_first_screen_works_as_it_is_written(checkout: Path, person: dict[str, str], tmp_path: Path) -> None:
-    if _taken(8080):
-        pytest.skip("NOT TESTED: README's commands, because something else holds port 8080 here")
+    _need_port()
 
     def type_in(line: str) -> subprocess.CompletedProcess[str]:
         assert line in shown_commands()
@@ -123,8 +123,7 @@ def test_the_first_screen_works_as_it_is_written(checkout: Path, person: dict[st
 def test_make_up_in_the_foreground_prints_links_and_ctrl_c_stops_it(
     checkout: Path, person: dict[str, str], tmp_path: Path
 ) -> None:
-    if _taken(8080):
-        pytest.skip("NOT TESTED: `make up`, because something else holds port 8080 here")
+    _need_port()
     process = subprocess.Popen(
         shlex.split("make up"),
         cwd=checkout,
@@ -147,6 +146,12 @@ def test_make_up_in_the_foreground_prints_links_and_ctrl_c_stops_it(
     process.wait(timeout=60)
     assert not _taken(8080)
     assert not _processes_of(tmp_path / "home")
+
+
+def _need_port() -> None:
+    if _taken(8080):
+        reason = "README's commands want port 8080, which something else holds here"
+        pytest.fail(reason) if REQUIRED else pytest.skip(f"NOT TESTED: {reason}")
 
 
 def _status(host: str) -> int:
