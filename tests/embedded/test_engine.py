@@ -18,8 +18,8 @@ from skep.operator.engine.embedded.brought import Brought
 from skep.operator.engine.embedded.engine import EmbeddedEngine
 from skep.operator.engine.embedded.files import LogFile
 from skep.operator.engine.embedded.home import Home
+from skep.operator.engine.embedded.programs import digest_of_app
 from skep.operator.engine.embedded.routes import render
-from skep.operator.engine.embedded.workshop import digest_of_app
 from skep.operator.engine.spec import (
     HealthCheck,
     JobSpec,
