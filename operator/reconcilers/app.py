@@ -22,7 +22,6 @@ from skep.operator.engine.spec import (
     Secret,
     Service,
     ServiceSpec,
-    Task,
     UpdatePolicy,
     pairs,
 )
@@ -31,6 +30,7 @@ from skep.operator.loop.registry import DONE, Result
 from skep.operator.reconcilers import secret
 from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.subject import Subject, tenants
+from skep.operator.reconcilers.waiting import newest_failure
 from skep.operator.reconcilers.world import World
 from skep.operator.settings import Settings
 
@@ -301,12 +301,6 @@ async def apply(actions: Iterable[Action], record: Record, world: World) -> None
                 await world.remove_secret(object_id)
 
 
-def last_error(tasks: Iterable[Task]) -> str:
-    """The engine's sentence about the newest task that failed; empty if none did."""
-    failed = [task for task in tasks if task.error]
-    return max(failed, key=lambda task: task.since.timestamp() if task.since else 0.0).error if failed else ""
-
-
 def server_of(platform: Platform, name: str) -> DatabaseServer:
     for server in platform.spec.databases:
         if server.name == name:
@@ -348,8 +342,8 @@ async def reconcile(subject: Subject) -> Result:
                 because = drift(kept, observed.spec)
                 await apply((UpdateService(observed.id, observed.version, kept, because),), subject.known, world)
             said = observed.update_message or "no reason given"
-            if error := last_error(await world.engine.list_tasks(service=observed.id)):
-                said = f"{said} ({error})"
+            if (failed := newest_failure(await world.engine.list_tasks(service=observed.id))) is not None:
+                said = f"{said} ({failed.error})"
             raise TerminalError(
                 f"the update did not get healthy and was rolled back: {said}",
                 reason="RolledBack",

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from skep.operator import names
-from skep.operator.engine.spec import Config, Image, Mount, Resources, Route, Secret, ServiceSpec, Task, pairs
+from skep.operator.engine.spec import Config, Image, Mount, Resources, Route, Secret, ServiceSpec, pairs
 from skep.operator.errors import TerminalError
 from skep.operator.reconcilers import app
 from skep.operator.reconcilers.app import Collect, CreateFile, CreateService, FieldDrift, UpdateService
 from tests.unit.crds.documents import make_platform
 from tests.unit.reconcilers.tenants import (
     IMAGE,
-    NOW,
     PLATFORM,
     SETTINGS,
     UID,
@@ -266,23 +265,6 @@ def test_what_restarts_no_task_goes_around_a_rolled_back_image() -> None:
     assert (kept.route, kept.replicas, kept.image, kept.configs) == (new.route, 0, old.image, old.configs)
     assert app.around(new, kept) == kept
     assert app.around(old, old) == old
-
-
-@pytest.mark.parametrize(
-    ("errors", "last"),
-    [
-        pytest.param([], "", id="no task"),
-        pytest.param(["", ""], "", id="no error"),
-        pytest.param(["first", "second"], "second", id="the newest"),
-        pytest.param(["first", ""], "first", id="healthy since"),
-    ],
-)
-def test_the_newest_error_is_told(errors: list[str], last: str) -> None:
-    tasks = [
-        Task(str(n), "s", 1, "node", "failed", "shutdown", error=error, since=NOW.replace(second=n))
-        for n, error in enumerate(errors)
-    ]
-    assert app.last_error(tasks) == app.last_error(tasks[::-1]) == last
 
 
 # collect
