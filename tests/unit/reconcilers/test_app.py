@@ -297,3 +297,33 @@ def test_a_server_that_left_the_platform_is_told() -> None:
     with pytest.raises(TerminalError, match="no longer has database server gone"):
         app.server_of(make_platform(), "gone")
     assert make_spec().hosts == ("acme.localhost",)
+
+
+# a rollout that runs
+
+
+@pytest.mark.parametrize(
+    ("state", "runs", "applied", "waits"),
+    [
+        pytest.param("updating", "ours", 3, True, id="by hand, while ours rolls out"),
+        pytest.param("rollback_started", "ours", 3, True, id="by hand, while the engine goes back to ours"),
+        pytest.param("updating", "ours", 2, False, id="the declaration changed again"),
+        pytest.param("updating", "other", 3, False, id="somebody rolls other tasks out"),
+        pytest.param("completed", "ours", 3, False, id="nothing rolls out"),
+        pytest.param("none", "ours", 3, False, id="nothing ever did"),
+    ],
+)
+def test_what_is_changed_by_hand_waits_for_the_rollout_of_ours(
+    state: Any, runs: str, applied: int, waits: bool
+) -> None:
+    record = make_record(generation=3, applied=applied)
+    wanted = desired(record)
+    there = replace(wanted, replicas=5, image=wanted.image if runs == "ours" else "skep:other")
+    assert app.must_wait(record, wanted, make_service(there, update_state=state)) is waits
+
+
+def test_the_engine_watches_an_update_longer_than_a_start_may_take() -> None:
+    health, policy = app.HEALTH, app.UPDATE
+    assert policy.monitor_s > health.start_period_s + health.interval_s * health.retries
+    assert policy.order == "start-first"
+    assert policy.failure_action == "rollback"
