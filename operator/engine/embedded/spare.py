@@ -58,7 +58,11 @@ class Spare:
         self._output = _Output()
         try:
             self._child = await self._children.spawn(
-                (*self.program, COMMAND), self._output, env=base_environment(), cwd=self._folder, listens=True
+                (*self.program, COMMAND),
+                self._output,
+                env=base_environment() | {"HOME": str(self._folder)},  # says to `ps` whose it is
+                cwd=self._folder,
+                listens=True,
             )
         except OSError as error:
             log.warning("no spare process", extra={"error": str(error)})
