@@ -30,6 +30,7 @@ from bench.report import Aim, Report, Row, median, row
 from skep.operator import names
 from skep.operator.engine.swarm import SwarmEngine
 from skep.operator.engine.swarm.api import Api, Json
+from skep.operator.fence import Unfenced
 from skep.operator.hive import Hive
 from skep.operator.keys import RootKey
 from skep.operator.loop.clock import SystemClock
@@ -168,7 +169,7 @@ async def look(settings: Settings, keys: RootKey, size: int) -> dict[str, Any]:
     """The floor: the lists and the catalog, fetched at once as the operator does, decoded, thrown away."""
     del keys, size
     api = CountingApi(settings.engine)
-    platform = Server(database_server(), settings)
+    platform = Server(database_server(), settings, Unfenced())
     await api.version()
 
     async def listed(path: str, label: str, **more: Any) -> None:

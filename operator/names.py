@@ -16,7 +16,7 @@ PURPOSE = "skep.purpose"  # on a secret: what it is for
 FINGERPRINT = "skep.fingerprint"  # on a secret: a keyed hash of its data, since an engine never gives data back
 REVISION = "skep.revision"  # on a tenant's service: hash of what a task is started from
 
-Kind = Literal["record", "status", "settings", "request", "sources", "operator", "job"]
+Kind = Literal["record", "status", "settings", "request", "sources", "operator", "job", "lease"]
 
 
 def record(tenant: str) -> str:
@@ -33,6 +33,7 @@ def request(request_id: str) -> str:
 
 SOURCES = "skep.sources"
 OPERATOR = "skep.operator"
+LEASE = "skep.lease"  # which of several operators leads
 
 
 def revision(source: str, number: int) -> str:

@@ -13,6 +13,10 @@ class Clock(Protocol):
         """Seconds that never jump; only differences mean something."""
         ...
 
+    def boottime(self) -> float:
+        """As `monotonic`, but it goes on while the machine sleeps: what a lease is counted on."""
+        ...
+
     def now(self) -> datetime:
         """The wall clock in UTC, for people only: nothing is ordered by it."""
         ...
@@ -23,6 +27,10 @@ class Clock(Protocol):
 class SystemClock:
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def boottime(self) -> float:
+        # Elsewhere than on Linux there is one clock for both, and it does what the system's makers chose.
+        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
     def now(self) -> datetime:
         return datetime.now(UTC)
