@@ -236,6 +236,7 @@ class Lease:
         if self.leading.is_set():
             self.leading.clear()
             self.following.set()
+            self._nudged.set()
             log.info("leads no longer", extra={"holder": self.holder, "term": self._term, "because": why})
 
     def _tell(self, trouble: str, error: SkepError | None = None) -> None:
