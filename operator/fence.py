@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol
 
 
@@ -39,3 +42,23 @@ class Unfenced:
     async def confirm(self) -> None: ...
 
     async def outgrow(self, term: int) -> None: ...
+
+
+_around: ContextVar[Fence | None] = ContextVar("fence", default=None)
+
+
+@contextmanager
+def around(fence: Fence) -> Iterator[None]:
+    """What is sent in this block, or by a task that it starts, is looked at once more by `last_look`."""
+    fence.check()
+    token = _around.set(fence)
+    try:
+        yield
+    finally:
+        _around.reset(token)
+
+
+def last_look() -> None:
+    """For who sends a write, right before: to look up what it names may have taken longer than the lease."""
+    if (fence := _around.get()) is not None:
+        fence.check()

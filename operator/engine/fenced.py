@@ -24,7 +24,7 @@ from skep.operator.engine.spec import (
     ServiceSpec,
     Task,
 )
-from skep.operator.fence import Fence
+from skep.operator.fence import Fence, around
 
 
 class Fenced:
@@ -43,16 +43,17 @@ class Fenced:
         return await self._engine.inspect_config(ref)
 
     async def create_config(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
-        self._fence.check()
-        return await self._engine.create_config(name, data, labels)
+        with around(self._fence):
+            return await self._engine.create_config(name, data, labels)
 
     async def label_config(self, config_id: str, version: int, labels: Mapping[str, str]) -> None:
-        self._fence.check()
-        await self._engine.label_config(config_id, version, labels)
+        with around(self._fence):
+            await self._engine.label_config(config_id, version, labels)
 
     async def remove_config(self, config_id: str) -> None:
         await self._fence.confirm()
-        await self._engine.remove_config(config_id)
+        with around(self._fence):
+            await self._engine.remove_config(config_id)
 
     # -- secrets -------------------------------------------------------------------------------------------------
 
@@ -63,16 +64,17 @@ class Fenced:
         return await self._engine.inspect_secret(ref)
 
     async def create_secret(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
-        self._fence.check()
-        return await self._engine.create_secret(name, data, labels)
+        with around(self._fence):
+            return await self._engine.create_secret(name, data, labels)
 
     async def label_secret(self, secret_id: str, version: int, labels: Mapping[str, str]) -> None:
-        self._fence.check()
-        await self._engine.label_secret(secret_id, version, labels)
+        with around(self._fence):
+            await self._engine.label_secret(secret_id, version, labels)
 
     async def remove_secret(self, secret_id: str) -> None:
         await self._fence.confirm()
-        await self._engine.remove_secret(secret_id)
+        with around(self._fence):
+            await self._engine.remove_secret(secret_id)
 
     # -- networks ------------------------------------------------------------------------------------------------
 
@@ -80,12 +82,13 @@ class Fenced:
         return await self._engine.list_networks(label=label)
 
     async def create_network(self, spec: NetworkSpec) -> str:
-        self._fence.check()
-        return await self._engine.create_network(spec)
+        with around(self._fence):
+            return await self._engine.create_network(spec)
 
     async def remove_network(self, network_id: str) -> None:
         await self._fence.confirm()
-        await self._engine.remove_network(network_id)
+        with around(self._fence):
+            await self._engine.remove_network(network_id)
 
     # -- services ------------------------------------------------------------------------------------------------
 
@@ -96,16 +99,17 @@ class Fenced:
         return await self._engine.inspect_service(ref)
 
     async def create_service(self, spec: ServiceSpec) -> str:
-        self._fence.check()
-        return await self._engine.create_service(spec)
+        with around(self._fence):
+            return await self._engine.create_service(spec)
 
     async def update_service(self, service_id: str, version: int, spec: ServiceSpec) -> None:
-        self._fence.check()
-        await self._engine.update_service(service_id, version, spec)
+        with around(self._fence):
+            await self._engine.update_service(service_id, version, spec)
 
     async def remove_service(self, service_id: str) -> None:
         await self._fence.confirm()
-        await self._engine.remove_service(service_id)
+        with around(self._fence):
+            await self._engine.remove_service(service_id)
 
     async def list_tasks(self, *, service: str) -> tuple[Task, ...]:
         return await self._engine.list_tasks(service=service)
@@ -117,8 +121,8 @@ class Fenced:
 
     async def run_job(self, spec: JobSpec, *, confirm: Confirm | None = None) -> JobResult:
         """It may run longer than a lease: its name lets the next leader find it, and only a leader removes it."""
-        self._fence.check()
-        return await self._engine.run_job(spec, confirm=confirm or self._fence.confirm)
+        with around(self._fence):
+            return await self._engine.run_job(spec, confirm=confirm or self._fence.confirm)
 
     def logs(self, service: str, *, tail: int | None = 100, follow: bool = False) -> AsyncIterator[LogLine]:
         return self._engine.logs(service, tail=tail, follow=follow)

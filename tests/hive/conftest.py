@@ -243,7 +243,15 @@ class Rig:
         return next(config for config in self.engine.configs.values() if config.name == name)
 
     def records(self) -> dict[str, Record]:
-        found = (config for config in self.engine.configs.values() if config.name.startswith("skep.record."))
+        return self.records_but("")
+
+    def records_but(self, tenant: str) -> dict[str, Record]:
+        """Without that of *tenant*, which may be one that we cannot read."""
+        found = (
+            config
+            for config in self.engine.configs.values()
+            if config.name.startswith("skep.record.") and config.name != names.record(tenant)
+        )
         return {one.name: one for one in map(record.from_config, found)}
 
     def service(self, tenant: str) -> Service:
