@@ -339,7 +339,7 @@ async def test_a_leader_stopped_at_a_write_changes_nothing_when_it_wakes(
     rig: Rig, before: Step, step: Step, kind: str, which: str, phase: Literal["before", "after"]
 ) -> None:
     if kind == "run_job" and phase == "before":
-        pytest.skip("a job that was not sent is stopped by the last look: tests/engine/test_swarm.py")
+        pytest.skip("a job that was not sent is stopped by the last look: tests/engine/test_fenced.py")
     await reference(rig, nothing, create)  # builds the template, which stays
     expected, counts = await reference(rig, before, step)
     await rig.renew()
