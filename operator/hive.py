@@ -13,7 +13,6 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any, get_args
 
 from skep.operator import formats, metrics, names
@@ -32,7 +31,7 @@ from skep.operator.errors import (
 from skep.operator.keys import RootKey
 from skep.operator.leadership import ConfigStore, is_released, while_leading
 from skep.operator.loop.backoff import Backoff
-from skep.operator.loop.clock import Clock
+from skep.operator.loop.clock import Clock, first
 from skep.operator.loop.controller import Controller, Outcome
 from skep.operator.loop.lease import Lease, new_holder
 from skep.operator.loop.queue import Lane, WorkQueue
@@ -45,6 +44,7 @@ from skep.operator.reconcilers.database.template import Templates
 from skep.operator.reconcilers.finding import find
 from skep.operator.reconcilers.placement import load_of
 from skep.operator.reconcilers.record import Record
+from skep.operator.reconcilers.roster import Roster
 from skep.operator.reconcilers.status import Phase
 from skep.operator.reconcilers.subject import Images, Ports, Subject, tenants
 from skep.operator.reconcilers.world import World
@@ -91,9 +91,9 @@ class Hive:
             clock=clock,
             settings=settings,
         )
-        self._surveyor = Surveyor(self.world, self._records, self.queue.add)
+        self._roster = Roster(self.world)
+        self._surveyor = Surveyor(self.world, self._roster.all, self.queue.add)
         self._chain = tenants.in_order()
-        self._parsed: dict[str, tuple[int, Record]] = {}  # by the record's config: parsing costs, a fleet is read often
         self._fallback: tuple[object, dict[str, Any]] | None = None
         self._survey_due = asyncio.Event()
         self._requests_due = asyncio.Event()
@@ -144,24 +144,14 @@ class Hive:
 
     async def _finish(self, lead: asyncio.Task[None]) -> None:
         """Who stops ends what is in hand, if that is soon; the rest is as if it had been killed there."""
-        if not self.lease.leading.is_set():
-            return
-        patience = asyncio.ensure_future(self.clock.sleep(STOP_S))
-        try:
-            await asyncio.wait({lead, patience}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            patience.cancel()
+        if self.lease.leading.is_set():
+            await first(self.clock.sleep(STOP_S), asyncio.wait({lead}))
 
     async def _lead(self) -> None:
         """What only the leader does, until it is cancelled or the queue is closed. It begins with a full list."""
         if self._listed_in != self.lease.reign:  # nor does one list what is being listed
             self._resync_due.set()
-        waits = [asyncio.ensure_future(event.wait()) for event in (self._took_up, self._stopping)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await first(self._took_up.wait(), self._stopping.wait())
         controller = Controller(self.queue, self._reconcile, workers=self.settings.workers)
         work = asyncio.create_task(controller.run(), name="workers")
         requests = asyncio.create_task(self._consume_when_due(), name="requests")
@@ -194,7 +184,7 @@ class Hive:
         """What Traefik polls every two seconds; made anew only when a record changed."""
         records_now = frozenset((config.id, config.version) for config in self.world.of_kind("record"))
         if self._fallback is None or self._fallback[0] != records_now:
-            self._fallback = (records_now, fallback.configuration(self._records().values()))
+            self._fallback = (records_now, fallback.configuration(self._roster.all().values()))
         return self._fallback[1]
 
     # Seeing
@@ -214,16 +204,7 @@ class Hive:
                 failures += 1
                 _tell("resync failed", error, failures=failures)
                 wait = pause.delay(failures, self._draw)
-            await self._until_due(wait)
-
-    async def _until_due(self, wait_s: float) -> None:
-        timer = asyncio.ensure_future(self.clock.sleep(wait_s))
-        due = asyncio.ensure_future(self._resync_due.wait())
-        try:
-            await asyncio.wait((timer, due), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            timer.cancel()
-            due.cancel()
+            await first(self.clock.sleep(wait), self._resync_due.wait())
 
     async def resync(self) -> None:
         """List everything and survey; who leads reads each server's catalog once, and gives every tenant its turn."""
@@ -261,27 +242,7 @@ class Hive:
 
     def _names(self) -> list[str]:
         reported = {dict(config.labels).get(names.TENANT, "") for config in self.world.of_kind("status")}
-        return sorted({*self.fleet.tenants, *self.fleet.absent, *self._records(), *reported} - {""})
-
-    def _records(self) -> Mapping[str, Record]:
-        configs = self.world.of_kind("record")
-        found = {}
-        for config in configs:
-            try:
-                record = self._parse(config)
-            except TerminalError:  # told by that tenant's own reconcile
-                continue
-            found[record.name] = record
-        if len(self._parsed) > len(configs):
-            ids = {config.id for config in configs}
-            self._parsed = {object_id: known for object_id, known in self._parsed.items() if object_id in ids}
-        return found
-
-    def _parse(self, config: Config) -> Record:
-        known = self._parsed.get(config.id)
-        if known is None or known[0] != config.version:
-            known = self._parsed[config.id] = config.version, records.from_config(config)
-        return known[1]
+        return sorted({*self.fleet.tenants, *self.fleet.absent, *self._roster.all(), *reported} - {""})
 
     async def _survey(self) -> None:
         await self._surveyor.survey(remember=self.lease.leading.is_set())
@@ -335,7 +296,7 @@ class Hive:
             elif request.verb == "forced-delete":
                 await self._surveyor.force_deletion(request.target)
                 self._survey_due.set()
-            elif (held := self._records().get(request.target)) is not None:
+            elif (held := self._roster.all().get(request.target)) is not None:
                 await self._subject(request.target, held).save(records.approve(held, request.verb))
                 self.queue.add(request.target)
         except TransientError:
@@ -346,10 +307,6 @@ class Hive:
 
     # Reconciling
 
-    def _record(self, name: str) -> Record | None:
-        config = self.world.config(names.record(name))
-        return self._parse(config) if config is not None else None
-
     def _subject(self, name: str, record: Record | None) -> Subject:
         platform = self.fleet.platform
         if platform is None:
@@ -359,14 +316,14 @@ class Hive:
                 remedy="publish one: `skep apply manifests/demo`",
             )
         return Subject(
-            name, self.fleet.fate(name), platform, self._ports, lambda: load_of(self._records().values()), record
+            name, self.fleet.fate(name), platform, self._ports, lambda: load_of(self._roster.all().values()), record
         )
 
     async def _reconcile(self, name: str) -> Outcome:
         started = time.perf_counter()
         record: Record | None = None
         try:
-            record = self._record(name)
+            record = self._roster.get(name)
             subject = self._subject(name, record)
             error: Exception | None = None
             try:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from skep.operator.errors import NameTaken, NotFound, NotLeader, SkepError, TransientError, VersionConflict
-from skep.operator.loop.clock import Clock
+from skep.operator.loop.clock import Clock, first
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +174,7 @@ class Lease:
                 self._tell(str(error), error)
                 pause = min(1.0, self.poll_s)
             self.tried.set()
-            await self._rest(pause)
+            await first(self._clock.sleep(pause), self._nudged.wait())
 
     async def _turn(self) -> None:
         """Look, then hold, take, or leave it. The time that counts is the one before the request was sent."""
@@ -245,12 +245,3 @@ class Lease:
             level = logging.WARNING if isinstance(error, TransientError) else logging.ERROR
             log.log(level, "lease not reached", extra={"error": trouble})
         self._trouble = trouble
-
-    async def _rest(self, pause: float) -> None:
-        timer = asyncio.ensure_future(self._clock.sleep(pause))
-        nudge = asyncio.ensure_future(self._nudged.wait())
-        try:
-            await asyncio.wait((timer, nudge), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            timer.cancel()
-            nudge.cancel()

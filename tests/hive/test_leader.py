@@ -25,6 +25,10 @@ LONG_S = 100_000.0  # longer than any lease of these tests
 OWNER: ContextVar[str] = ContextVar("owner", default="nobody")  # whose task runs
 
 
+Phase = Literal["before", "after"]
+BOTH: tuple[Phase, ...] = ("before", "after")
+
+
 class SharedTime:
     """The boot-time clock of all machines: `pass_` lets a lease run out without a test waiting for it."""
 
@@ -70,7 +74,7 @@ class Freezer:
     of the object's name or of the statement.
     """
 
-    def __init__(self, victim: Replica, kind: str, which: str, phase: Literal["before", "after"]) -> None:
+    def __init__(self, victim: Replica, kind: str, which: str, phase: Phase) -> None:
         self.stopped = asyncio.Event()
         self._victim, self._kind, self._which, self._phase = victim, kind, which, phase
         self._late: list[Call] = []
@@ -311,35 +315,40 @@ async def leave_out(rig: Rig) -> None:
 Step = Callable[[Rig], Awaitable[None]]
 
 
-@pytest.mark.parametrize("phase", ["before", "after"])
+# A job that was not sent yet does not arrive at all: tests/engine/test_fenced.py. One that was is found by its name.
+WRITES: tuple[tuple[str, Step, Step, str, str, tuple[Phase, ...]], ...] = (
+    ("create the record", nothing, create, "create_config", "skep.record.", BOTH),
+    ("create the status", nothing, create, "create_config", "skep.status.", BOTH),
+    ("create the settings", nothing, create, "create_config", "settings", BOTH),
+    ("label the record", nothing, create, "label_config", "skep.record.", BOTH),
+    ("label the status", create, another_image, "label_config", "skep.status.", BOTH),
+    ("label the ledger", nothing, create, "label_config", "skep.sources", BOTH),
+    ("create a secret", nothing, create, "create_secret", "skep.acme.", BOTH),
+    ("create the service", nothing, create, "create_service", "", BOTH),
+    ("create a role", nothing, create, "sql:maintenance", 'create role "t_', BOTH),
+    ("create the database", nothing, create, "sql:maintenance", 'create database "t_', BOTH),
+    ("inside the database", nothing, create, "sql:tenant", "", BOTH),
+    ("the schema's job", create, another_image, "run_job", "skep-acme", ("after",)),
+    ("update the service", create, another_image, "update_service", "skep-acme", BOTH),
+    ("remove the service", create, leave_out, "remove_service", "skep-acme", BOTH),
+    ("drop the database", create, leave_out, "sql:maintenance", "drop database", BOTH),
+    ("remove a secret", create, leave_out, "remove_secret", "skep.acme.", BOTH),
+    ("remove the record", create, leave_out, "remove_config", "skep.record.", BOTH),
+    ("remove the settings", create, leave_out, "remove_config", "settings", BOTH),
+)
+
+
 @pytest.mark.parametrize(
-    ("before", "step", "kind", "which"),
+    ("before", "step", "kind", "which", "phase"),
     [
-        pytest.param(nothing, create, "create_config", "skep.record.", id="create the record"),
-        pytest.param(nothing, create, "create_config", "skep.status.", id="create the status"),
-        pytest.param(nothing, create, "create_config", "settings", id="create the settings"),
-        pytest.param(nothing, create, "label_config", "skep.record.", id="label the record"),
-        pytest.param(create, another_image, "label_config", "skep.status.", id="label the status"),
-        pytest.param(nothing, create, "label_config", "skep.sources", id="label the ledger"),
-        pytest.param(nothing, create, "create_secret", "skep.acme.", id="create a secret"),
-        pytest.param(nothing, create, "create_service", "", id="create the service"),
-        pytest.param(nothing, create, "sql:maintenance", 'create role "t_', id="create a role"),
-        pytest.param(nothing, create, "sql:maintenance", 'create database "t_', id="create the database"),
-        pytest.param(nothing, create, "sql:tenant", "", id="inside the database"),
-        pytest.param(create, another_image, "run_job", "skep-acme", id="the schema's job"),
-        pytest.param(create, another_image, "update_service", "skep-acme", id="update the service"),
-        pytest.param(create, leave_out, "remove_service", "skep-acme", id="remove the service"),
-        pytest.param(create, leave_out, "sql:maintenance", "drop database", id="drop the database"),
-        pytest.param(create, leave_out, "remove_secret", "skep.acme.", id="remove a secret"),
-        pytest.param(create, leave_out, "remove_config", "skep.record.", id="remove the record"),
-        pytest.param(create, leave_out, "remove_config", "settings", id="remove the settings"),
+        pytest.param(before, step, kind, which, phase, id=f"{phase} {what}")
+        for what, before, step, kind, which, phases in WRITES
+        for phase in phases
     ],
 )
 async def test_a_leader_stopped_at_a_write_changes_nothing_when_it_wakes(
-    rig: Rig, before: Step, step: Step, kind: str, which: str, phase: Literal["before", "after"]
+    rig: Rig, before: Step, step: Step, kind: str, which: str, phase: Phase
 ) -> None:
-    if kind == "run_job" and phase == "before":
-        pytest.skip("a job that was not sent is stopped by the last look: tests/engine/test_fenced.py")
     await reference(rig, nothing, create)  # builds the template, which stays
     expected, counts = await reference(rig, before, step)
     await rig.renew()
