@@ -92,8 +92,9 @@ def test_a_leader_stopped_for_longer_than_its_lease_is_refused_when_it_wakes(hiv
     assert after.term == before.term + 1
     assert witness.twice() == {}
     assert sorted(name.split("_")[1] for name in hive.databases() if name.startswith("t_stopped")) == names
-    terms = hive.sql("select term from skep.leader")
-    assert terms == [[str(after.term)]]
+    assert hive.sql("select term from skep.leader") == [[str(after.term)]]
+    sessions = hive.sql("select application_name from pg_stat_activity where application_name like 'skep-operator/%'")
+    assert {row[0].rpartition("/")[2] for row in sessions} <= {str(after.term)}
 
 
 def test_a_leaders_manager_that_dies_is_survived(hive: Hive) -> None:

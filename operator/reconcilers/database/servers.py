@@ -221,7 +221,9 @@ class Server:
                 async with asyncio.timeout(5.0):
                     await pool.close()
             except TimeoutError:
-                pool.terminate()
+                log.warning("sessions do not end", extra={"server": self.spec.name})
+            finally:
+                pool.terminate()  # of no effect on one that is closed
 
 
 def _pattern(name: str) -> str:
