@@ -170,8 +170,8 @@ class Lease:
                 pause = self.renew_s if self.leading.is_set() else self._patience()
             except (VersionConflict, NameTaken, NotFound):  # somebody wrote between look and write
                 pause = min(0.1, self.poll_s)
-            except SkepError as error:
-                self._tell(str(error), error)
+            except Exception as error:  # noqa: BLE001 - an engine that answers nonsense must not end a follower
+                self._tell(str(error) or type(error).__name__, error)
                 pause = min(1.0, self.poll_s)
             self.tried.set()
             await first(self._clock.sleep(pause), self._nudged.wait())
@@ -239,9 +239,10 @@ class Lease:
             self._nudged.set()
             log.info("leads no longer", extra={"holder": self.holder, "term": self._term, "because": why})
 
-    def _tell(self, trouble: str, error: SkepError | None = None) -> None:
+    def _tell(self, trouble: str, error: Exception | None = None) -> None:
         """Once per trouble, not once per look."""
         if trouble and trouble != self._trouble:
             level = logging.WARNING if isinstance(error, TransientError) else logging.ERROR
-            log.log(level, "lease not reached", extra={"error": trouble})
+            known = isinstance(error, SkepError)
+            log.log(level, "lease not reached", extra={"error": trouble}, exc_info=None if known else error)
         self._trouble = trouble

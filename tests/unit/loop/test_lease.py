@@ -330,6 +330,20 @@ async def test_an_answer_that_does_not_come_does_not_prolong_the_lead(swarm: Swa
     assert not first.leads
 
 
+async def test_an_engine_that_answers_nonsense_ends_no_follower(swarm: Swarm) -> None:
+    first, second = await swarm.start("first"), await swarm.start("second")
+
+    def nonsense(call: Call) -> None:
+        raise KeyError("Spec")
+
+    swarm.engine.on_call = nonsense
+    await swarm.clock.advance(30.0)
+    assert not first.leads
+    swarm.engine.on_call = None
+    await swarm.clock.advance(5.0)
+    assert first.leads != second.leads
+
+
 @pytest.mark.parametrize("seed", range(30))
 async def test_whatever_breaks_there_are_never_two(seed: int) -> None:
     """Links are cut and mended, machines sleep, replicas are killed and started, and answers get lost."""
