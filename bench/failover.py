@@ -22,7 +22,7 @@ from tests.rig.outer import engine as outer_engine
 from tests.rig.swarm import running_swarm
 
 TIMES = 3
-CROWD = 8
+CROWD = 24  # more than are in hand at once: somebody has to go on with the others
 LEASE_S = 15.0
 KILLED = Aim(LEASE_S + 5.0)
 STOPPED = Aim(2.0)
@@ -69,8 +69,8 @@ def turn(hive: Hive, way: Way, prefix: str) -> Turn:
         told = time.monotonic()
         container.kill(way)
         other(hive.client, before, within_s=60)
-        led = time.monotonic()
-        wrote = witness.first_write(led - 0.2)
+        led = witness.lease_written(before=time.monotonic())
+        wrote = witness.first_write(led)
         hive.until(lambda: settled(hive, crowd), within_s=120, what="the crowd is made")
         ready = time.monotonic()
     made = {name.split("_")[1] for name in hive.databases() if name.startswith(f"t_{prefix}")}

@@ -336,6 +336,7 @@ def report(found: list[Found]) -> Report:
     notes = (
         f"One manager in a container (services at 0 replicas), one PostgreSQL; median of {TIMES} resyncs a size.",
         "Floor: the same lists and the catalog query in a process of its own, decoded and thrown away.",
+        "The lease, renewed every 5 s, and its term, written once a start and server, are not counted.",
         (
             f"Databases: CREATE DATABASE for the first {REAL_DATABASES:,}; beyond, catalog rows without files "
             "(10,000 are 75 GB). Roles, grants, settings and comments are real throughout, and so is the query."

@@ -112,6 +112,17 @@ class Witness:
             time.sleep(LOOK_S)
         raise AssertionError("nothing was written")
 
+    def lease_written(self, *, before: float) -> float:
+        """When the lease was last written before that moment, at which somebody had already read it."""
+        deadline = time.monotonic() + 5.0
+        while time.monotonic() < deadline:
+            # An event may come a little later than what it tells of.
+            found = [at for at, _, _, name in list(self.writes) if name == LEASE and at <= before + 0.05]
+            if found and time.monotonic() > before + 0.1:
+                return found[-1]
+            time.sleep(LOOK_S)
+        raise AssertionError("the lease was not written")
+
     def twice(self) -> dict[tuple[str, str], int]:
         """What was created more than once."""
         return {key: times for key, times in self.created.items() if times > 1}
