@@ -17,6 +17,7 @@ duration = Histogram(
     buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60),
 )
 tenants = Gauge("skep_tenants", "Tenants by phase", ["phase"], registry=REGISTRY)
+leader = Gauge("skep_leader", "1 while this operator leads, 0 while it follows", registry=REGISTRY)
 queue_depth = Gauge("skep_queue_depth", "Tenants that wait for a worker", registry=REGISTRY)
 source_problems = Gauge("skep_source_problems", "Problems in the newest revision", ["source"], registry=REGISTRY)
 held_deletions = Gauge("skep_brake_held", "Deletions that wait for an approval", ["source"], registry=REGISTRY)

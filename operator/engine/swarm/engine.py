@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Generic, Literal, Protocol, TypeVar
 
+from skep.operator.engine.port import Confirm
 from skep.operator.engine.rules import check_label
 from skep.operator.engine.spec import (
     CONNECTED,
@@ -274,13 +275,13 @@ class SwarmEngine:
 
     # -- jobs, logs, changes -------------------------------------------------------------------------------------
 
-    async def run_job(self, spec: JobSpec) -> JobResult:
+    async def run_job(self, spec: JobSpec, *, confirm: Confirm | None = None) -> JobResult:
         """A second call in this process shares the first one's waiting; a job of another process is found by name."""
         running, waiting = self._jobs.get(spec.name, (None, 0))
         if running is None:
             names = await self._names(spec)
             running, waiting = self._jobs.get(spec.name, (None, 0))
-            running = running or asyncio.create_task(jobs.run(self.api, spec, names, self._auth(spec.image)))
+            running = running or asyncio.create_task(jobs.run(self.api, spec, names, self._auth(spec.image), confirm))
         self._jobs[spec.name] = (running, waiting + 1)
         try:
             return await asyncio.shield(running)
