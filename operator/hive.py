@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 import time
+import uuid
 from collections import Counter
 from typing import Any, get_args
 
@@ -28,6 +29,7 @@ from skep.operator.errors import (
     TransientError,
     VersionConflict,
 )
+from skep.operator.history import Entry, History
 from skep.operator.keys import RootKey
 from skep.operator.leadership import ConfigStore, is_released, while_leading
 from skep.operator.loop.backoff import Backoff
@@ -39,13 +41,13 @@ from skep.operator.loop.registry import Done, Result, Wait
 from skep.operator.reconcilers import deletion, fallback, identity, judge, schema, status
 from skep.operator.reconcilers import record as records
 from skep.operator.reconcilers.database import reconciler as database
-from skep.operator.reconcilers.database.servers import Servers
+from skep.operator.reconcilers.database.servers import Server, Servers
 from skep.operator.reconcilers.database.template import Templates
 from skep.operator.reconcilers.finding import find
 from skep.operator.reconcilers.placement import load_of
 from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.roster import Roster
-from skep.operator.reconcilers.status import Phase
+from skep.operator.reconcilers.status import Event, Phase, Status
 from skep.operator.reconcilers.subject import Images, Ports, Subject, tenants
 from skep.operator.reconcilers.world import World
 from skep.operator.settings import Settings
@@ -91,6 +93,7 @@ class Hive:
             clock=clock,
             settings=settings,
         )
+        self._history = History(self._control_server, clock)
         self._roster = Roster(self.world)
         self._surveyor = Surveyor(self.world, self._roster.all, self.queue.add)
         self._chain = tenants.in_order()
@@ -155,17 +158,23 @@ class Hive:
         controller = Controller(self.queue, self._reconcile, workers=self.settings.workers)
         work = asyncio.create_task(controller.run(), name="workers")
         requests = asyncio.create_task(self._consume_when_due(), name="requests")
+        history = asyncio.create_task(self._history.run(), name="history")
         try:
-            done, _ = await asyncio.wait({work, requests}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({work, requests, history}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
             self._took_up.clear()
             work.cancel()
             requests.cancel()
-            await asyncio.gather(work, requests, return_exceptions=True)
+            history.cancel()
+            await asyncio.gather(work, requests, history, return_exceptions=True)
             await self._ports.templates.close()
             await self._ports.servers.close()
+
+    def _control_server(self) -> Server | None:
+        """The one that holds the control database: the Platform's first."""
+        return next(iter(self._ports.servers.all()), None)
 
     def _see_lease(self, old: Config | None, new: Config | None) -> None:
         """A lease that was let go is taken at once, not at the next look."""
@@ -333,7 +342,10 @@ class Hive:
             try:
                 result = await self._steps(subject)
             finally:
-                record = subject.record
+                known, record = record, subject.record
+            if known is not None and record is None:
+                gone = Event(self.clock.now().replace(microsecond=0), "Deleted", "nothing of it is left")
+                self._note(name, known.uid, known.generation, "Deleted", gone)
         except NotFound as missing:  # something a service needs: a network, a secret that went in between
             remedy = "`skep doctor` says what this swarm lacks"
             result, error = Done(), TransientError(missing.message, reason="Missing", remedy=remedy)
@@ -384,9 +396,21 @@ class Hive:
                 await self.world.create_config(names.status(name), b"a report; see the labels\n", labels)
             elif dict(config.labels) != labels:
                 await self.world.label_config(config, labels)
+            self._keep(name, record, report, previous)
         except (VersionConflict, NameTaken, NotFound):
             await self.world.configs.sync()
             self.queue.add_after(name, 0.1)
+
+    def _keep(self, name: str, record: Record | None, report: Status, previous: Status | None) -> None:
+        """Events that the last report did not have go to the control database, as soon as it takes them."""
+        known = previous.events if previous is not None else ()
+        uid, generation = (record.uid, record.generation) if record is not None else ("", 0)
+        for event in report.events:
+            if event not in known:
+                self._note(name, uid, generation, report.phase, event)
+
+    def _note(self, name: str, uid: str, generation: int, phase: str, event: Event) -> None:
+        self._history.note(Entry(uuid.uuid4(), event.at, name, uid, generation, phase, event.reason, event.message))
 
 
 def _tell(what: str, error: Exception, **extra: object) -> None:

@@ -25,3 +25,8 @@ streams = Counter(
     "skep_change_streams", "Streams of changes that ended: broken, or silent for too long", registry=REGISTRY
 )
 synced_at = Gauge("skep_last_resync_timestamp_seconds", "When the last full list was read", registry=REGISTRY)
+history_dropped = Counter(
+    "skep_history_dropped",
+    "Events that were forgotten because the control database was away too long",
+    registry=REGISTRY,
+)

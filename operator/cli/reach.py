@@ -20,9 +20,10 @@ from skep.operator.cli.output import say
 from skep.operator.cli.target import docker_host
 from skep.operator.cli.view import View, look
 from skep.operator.engine.embedded.client import EmbeddedClient
+from skep.operator.engine.port import Engine
 from skep.operator.engine.spec import JobSpec, Service, pairs
 from skep.operator.engine.swarm import SwarmEngine
-from skep.operator.errors import SkepError, TerminalError, UsageError
+from skep.operator.errors import NotFound, SkepError, TerminalError, UsageError
 
 POSTGRES_SERVICE = "skep_postgres"
 ADMIN = "skep_admin"
@@ -123,6 +124,23 @@ async def psql(shared: Shared, name: str, arguments: tuple[str, ...]) -> int:
         if not isinstance(engine, EmbeddedClient):
             raise SkepError("this engine has no psql")
         return await engine.psql(database, arguments)
+
+
+async def ask_database(engine: Engine, database: str, query: str) -> str:
+    """What one query answers, as the admin role. Raises SkepError where the server cannot be reached from here."""
+    if isinstance(engine, SwarmEngine):
+        words = ["psql", "-XAtq", "-U", ADMIN, "-d", database, "-c", query]
+        try:
+            code, said = await engine.exec_in_task(POSTGRES_SERVICE, words)
+        except NotFound as error:
+            raise SkepError(f"{error.message}, which this command must reach", remedy="choose its context") from error
+    elif isinstance(engine, EmbeddedClient):
+        code, said = await engine.ask_database(database, query)
+    else:
+        raise SkepError("this engine has no psql")
+    if code:
+        raise SkepError(f"PostgreSQL says: {said.strip()}")
+    return said
 
 
 async def _psql_in_container(engine: SwarmEngine, host: str, database: str, arguments: tuple[str, ...]) -> int:

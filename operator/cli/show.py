@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,11 +13,15 @@ from typing import Any
 import click
 from rich.text import Text
 
+from skep.crds.base import TENANT_NAME_PATTERN
+from skep.operator import history
 from skep.operator.cli import output
 from skep.operator.cli.changes import spec_document
 from skep.operator.cli.command import Shared, command, skep
 from skep.operator.cli.output import Format
+from skep.operator.cli.reach import ask_database
 from skep.operator.cli.view import View, look
+from skep.operator.engine.port import Engine
 from skep.operator.engine.spec import Service, Task
 from skep.operator.errors import UsageError
 from skep.operator.reconcilers import waiting
@@ -325,10 +330,19 @@ def waits(status: Status, service: Service | None, tasks: Sequence[Task], *, now
 @click.argument("name", required=False)
 @output.format_option("table", "json", "yaml")
 @click.option("-w", "--watch", is_flag=True, help="Go on printing what happens, until Ctrl-C.")
+@click.option("--all", "everything", is_flag=True, help="All that is kept, of deleted tenants too.")
 @command
-async def events(shared: Shared, name: str | None, form: Format, watch: bool) -> int:
-    """List what happened last, of one tenant or of all, oldest first."""
+async def events(shared: Shared, name: str | None, form: Format, watch: bool, everything: bool) -> int:
+    """List what happened last, of one tenant or of all, oldest first.
+
+    A tenant's status keeps its last ten events; --all asks the control database, which keeps half a year of them.
+    """
+    if everything and watch:
+        raise UsageError("--all looks back, --watch ahead", remedy="use one of them")
     async with shared.target.connect() as engine:
+        if everything:
+            _print_all(await _kept_events(engine, name), form)
+            return 0
         view = await look(engine)
         if name is not None:
             view.tenant_named(name)
@@ -345,6 +359,19 @@ async def events(shared: Shared, name: str | None, form: Format, watch: bool) ->
 
 
 Entry = tuple[datetime, str, Event]
+
+
+async def _kept_events(engine: Engine, name: str | None) -> list[Entry]:
+    if name is not None and re.fullmatch(TENANT_NAME_PATTERN, name) is None:
+        raise UsageError(f"{name!r} is not a tenant's name")
+    which = f"where tenant = '{name}'" if name is not None else ""
+    query = f"select row_to_json(event) from event {which} order by at, id"  # noqa: S608 - a name of a-z, 0-9 and -
+    said = await ask_database(engine, history.DATABASE, query)
+    found = (json.loads(line) for line in said.splitlines())
+    return [
+        (at := datetime.fromisoformat(row["at"]), row["tenant"], Event(at, row["reason"], row["message"]))
+        for row in found
+    ]
 
 
 def _events_of(view: View, name: str | None) -> list[Entry]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from skep.operator.history import OWNER
 from skep.operator.reconcilers.record import Record
 from tests.hive.conftest import PLAN, PLATFORM, Rig, tenant
 
@@ -72,7 +73,9 @@ async def end_state(rig: Rig) -> dict[str, object]:
         "select datname, datconnlimit, datallowconn, shobj_description(oid, 'pg_database') from pg_database "
         r"where datname like any('{t\\_%,skep\\_%}')"
     )
-    roles = await rig.sql(r"select rolname, rolcanlogin from pg_roles where rolname like any('{t\\_%,skep\\_%}')")
+    roles = await rig.sql(
+        r"select rolname, rolcanlogin from pg_roles where rolname like any('{t\\_%,skep\\_%}') and rolname <> $1", OWNER
+    )
     return {
         "configs": sorted(neutral(each.name) for each in rig.engine.configs.values()),
         "secrets": sorted(each.name for each, _ in rig.engine.secrets.values()),

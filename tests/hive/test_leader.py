@@ -191,9 +191,10 @@ async def world(rig: Rig) -> dict[str, object]:
     """Everything there is, versions included; the lease is nobody's business."""
     query = (
         "select datname, datconnlimit, datallowconn, datacl::text, shobj_description(oid, 'pg_database') "
-        "from pg_database order by 1"
+        "from pg_database where datname <> 'skep' order by 1"
     )
-    roles = "select rolname, rolcanlogin, rolconnlimit, rolpassword from pg_authid order by 1"
+    # Without the control database and its role, which are made in their own time.
+    roles = "select rolname, rolcanlogin, rolconnlimit, rolpassword from pg_authid where rolname <> 'skep_control' order by 1"
     engine = rig.engine
     return {
         "configs": {each.name: each for each in engine.configs.values() if each.name != names.LEASE},

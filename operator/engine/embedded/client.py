@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +143,30 @@ class EmbeddedClient:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self._unreachable(error) from error
 
+    async def ask_database(self, database: str, query: str) -> tuple[int, str]:
+        """Exit code and output of one query, as the admin role."""
+        with self._psql(database, ["-XAtq", "-c", query]) as (command, environment):
+            process = await asyncio.create_subprocess_exec(
+                *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+            )
+            output, _ = await process.communicate()
+            return process.returncode or 0, output.decode()
+
     async def psql(self, database: str, arguments: Sequence[str]) -> int:
         """PostgreSQL's own client in the foreground, as the admin role; its exit code."""
+        with self._psql(database, arguments) as (command, environment):
+            # Ctrl-C is psql's: it cancels a query there and must not end us meanwhile.
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGINT, lambda: None)
+            try:
+                process = await asyncio.create_subprocess_exec(*command, env=environment)
+                return await process.wait()
+            finally:
+                loop.remove_signal_handler(signal.SIGINT)
+
+    @contextlib.contextmanager
+    def _psql(self, database: str, arguments: Sequence[str]) -> Iterator[tuple[list[str], dict[str, str]]]:
+        """The command and its environment; the password is in a file that lives as long as the block."""
         # Here alone: no other command waits for what the server's side needs.
         from skep.operator.engine.embedded.home import ADMIN_SECRET, Home
         from skep.operator.engine.embedded.postgres import ADMIN, psql
@@ -154,17 +177,8 @@ class EmbeddedClient:
         with tempfile.NamedTemporaryFile("w", prefix="skep-psql-", suffix=".pgpass") as file:  # 0600, gone afterwards
             file.write(f"127.0.0.1:{port}:*:{ADMIN}:{password}\n")
             file.flush()
-            # Ctrl-C is psql's: it cancels a query there and must not end us meanwhile.
-            loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGINT, lambda: None)
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    psql(), "-h", "127.0.0.1", "-p", str(port), "-U", ADMIN, "-d", database, *arguments,
-                    env={**os.environ, "PGPASSFILE": file.name},
-                )  # fmt: skip
-                return await process.wait()
-            finally:
-                loop.remove_signal_handler(signal.SIGINT)
+            address = ["-h", "127.0.0.1", "-p", str(port), "-U", ADMIN, "-d", database]
+            yield [str(psql()), *address, *arguments], {**os.environ, "PGPASSFILE": file.name}
 
     # -- the small parts -----------------------------------------------------------------------------------------
 
