@@ -10,11 +10,14 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter
-from collections.abc import Mapping
-from typing import Any, get_args
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
-from skep.operator import metrics, names
+from prometheus_client import CollectorRegistry, generate_latest
+
+from skep.operator import logs, metrics, names
+from skep.operator.engine.measured import measured
 from skep.operator.engine.port import Engine
 from skep.operator.engine.spec import Config
 from skep.operator.errors import NameTaken, NotFound, SkepError, TerminalError, TransientError, VersionConflict
@@ -23,7 +26,7 @@ from skep.operator.loop.backoff import Backoff
 from skep.operator.loop.clock import Clock
 from skep.operator.loop.controller import Controller, Outcome
 from skep.operator.loop.queue import Lane, WorkQueue
-from skep.operator.loop.registry import Done, Result, Wait
+from skep.operator.loop.registry import Done, Reconciler, Result, Wait
 from skep.operator.reconcilers import deletion, fallback, identity, judge, schema, status
 from skep.operator.reconcilers import record as records
 from skep.operator.reconcilers.database import reconciler as database
@@ -32,9 +35,9 @@ from skep.operator.reconcilers.database.template import Templates
 from skep.operator.reconcilers.finding import find
 from skep.operator.reconcilers.placement import load_of
 from skep.operator.reconcilers.record import Record
-from skep.operator.reconcilers.status import Phase
 from skep.operator.reconcilers.subject import Images, Ports, Subject, tenants
 from skep.operator.reconcilers.world import World
+from skep.operator.scrape import Known, TenantSeries
 from skep.operator.settings import Settings
 from skep.operator.sources import approvals
 from skep.operator.sources.fleet import Declared, Fleet
@@ -44,6 +47,8 @@ log = logging.getLogger(__name__)
 
 # Importing a reconciler registers it; naming them here says which ones an operator has.
 RECONCILERS = (identity, database, schema, judge)
+UNANSWERED = ("EngineUnavailable", "cancelled")  # any other error of a call is an answer
+DELETION: Reconciler[Subject] = Reconciler("deletion", (), deletion.delete)
 SURVEY_QUIET_S = 0.05  # revisions and approvals that arrive together are surveyed together
 
 
@@ -53,8 +58,13 @@ class Hive:
     def __init__(self, engine: Engine, settings: Settings, keys: RootKey, clock: Clock) -> None:
         self.settings = settings
         self.clock = clock
-        self.world = World(engine, clock)
-        self.queue: WorkQueue[str] = WorkQueue(clock)
+        self.synced_at: float | None = None  # when the last full list was followed to its end
+        self.answered_at: float | None = None  # by the engine, last; on the clock's monotonic scale
+        self.world = World(measured(engine, self._called), clock)
+        self.registry = CollectorRegistry()  # of what is this operator's own: its queue, what it knows
+        self.queue: WorkQueue[str] = WorkQueue(
+            clock, observer=metrics.QueueMetrics("tenant", clock.monotonic, self.registry)
+        )
         self.ready = asyncio.Event()
         self._ports = Ports(
             world=self.world,
@@ -65,6 +75,10 @@ class Hive:
             keys=keys,
             clock=clock,
             settings=settings,
+        )
+        self._tenants = TenantSeries(self.world, lambda: self.fleet, self._names, self._parse)
+        self.registry.register(
+            Known(self.world, clock, lambda: self.fleet, self._ports.servers, lambda: self.synced_at)
         )
         self._surveyor = Surveyor(self.world, self._records, self.queue.add)
         self._chain = tenants.in_order()
@@ -122,12 +136,21 @@ class Hive:
                 wait.cancel()
         await controller.run()
 
-    def measure(self) -> None:
-        """Bring the gauges up to date; called when somebody scrapes."""
-        metrics.queue_depth.set(len(self.queue))
-        phases = Counter(dict(config.labels).get(status.PHASE, "") for config in self.world.of_kind("status"))
-        for phase in get_args(Phase):
-            metrics.tenants.labels(phase).set(phases[phase])
+    async def exposition(self) -> bytes:
+        """Everything for Prometheus, in its text format; other work goes on while a large fleet is written out."""
+        return generate_latest(metrics.REGISTRY) + generate_latest(self.registry) + await self._tenants.text()
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the engine answered lately: full lists are due every `resync_s`, and one may take its time."""
+        patience_s = self.settings.resync_s * 2 + self.settings.call_deadline_s
+        return self.answered_at is not None and self.clock.monotonic() - self.answered_at < patience_s
+
+    def _called(self, method: str, outcome: str, seconds: float) -> None:
+        metrics.engine_calls.labels(method, outcome).inc()
+        metrics.engine_call_duration.labels(method).observe(seconds)
+        if outcome not in UNANSWERED:
+            self.answered_at = self.clock.monotonic()
 
     def fallback_routes(self) -> dict[str, Any]:
         """What Traefik polls every two seconds; made anew only when a record changed."""
@@ -160,7 +183,7 @@ class Hive:
         await self._ports.servers.refresh()
         for name in self._names():
             self.queue.add(name, Lane.RESYNC)
-        metrics.synced_at.set_to_current_time()
+        self.synced_at = self.clock.monotonic()
         metrics.resyncs.inc()
         self._requests_due.set()
         self.ready.set()
@@ -280,29 +303,28 @@ class Hive:
         )
 
     async def _reconcile(self, name: str) -> Outcome:
-        started = time.perf_counter()
+        logs.bind(tenant=name)
         record: Record | None = None
+        result: Result = Done()
+        error: Exception | None = None
         try:
-            record = self._record(name)
-            subject = self._subject(name, record)
-            error: Exception | None = None
+            with self._told("record"):
+                record = self._record(name)
+                subject = self._subject(name, record)
             try:
                 result = await self._steps(subject)
             finally:
                 record = subject.record
         except NotFound as missing:  # something a service needs: a network, a secret that went in between
             remedy = "`skep doctor` says what this swarm lacks"
-            result, error = Done(), TransientError(missing.message, reason="Missing", remedy=remedy)
+            error = TransientError(missing.message, reason="Missing", remedy=remedy)
         except VersionConflict as conflict:  # somebody else wrote: look again at once, and say nothing to people
             await self.world.sync()
-            metrics.reconciles.labels("conflict").inc()
             return Outcome(error=conflict)
         except Exception as failure:  # noqa: BLE001 - reported and handed to the controller, which knows what to do
-            result, error = Done(), failure
-        finally:
-            metrics.duration.observe(time.perf_counter() - started)
-        metrics.reconciles.labels(type(error).__name__ if error else type(result).__name__.lower()).inc()
-        await self._report(name, record, result, error)
+            error = failure
+        with self._told("status"):
+            await self._report(name, record, result, error)
         if error is not None:
             return Outcome(error=error)
         return Outcome(requeue_after_s=result.requeue_after_s if isinstance(result, Wait) else None)
@@ -312,14 +334,38 @@ class Hive:
         fate, record = subject.fate, subject.record
         if record is None and not isinstance(fate, Declared):
             return Done()
-        result = await self._chain[0].handle(subject)
+        result = await self._step(self._chain[0], subject)
+        if subject.record is not None:
+            logs.bind(tenant=subject.name, generation=subject.record.generation)
         if subject.record is not None and subject.record.leaving:
-            return await deletion.delete(subject)
+            return await self._step(DELETION, subject)
         for reconciler in self._chain[1:]:
             if isinstance(result, Wait):
                 break
-            result = await reconciler.handle(subject)
+            result = await self._step(reconciler, subject)
         return result
+
+    async def _step(self, reconciler: Reconciler[Subject], subject: Subject) -> Result:
+        started = time.perf_counter()
+        try:
+            with self._told(reconciler.name):
+                result = await reconciler.handle(subject)
+        finally:
+            metrics.reconcile_duration.labels(reconciler.name).observe(time.perf_counter() - started)
+        metrics.reconciles.labels(reconciler.name, type(result).__name__.lower()).inc()
+        return result
+
+    @contextmanager
+    def _told(self, reconciler: str) -> Iterator[None]:
+        """Lines of this block name *reconciler*; an error is counted and passed on."""
+        try:
+            with logs.bound(reconciler=reconciler):
+                yield
+        except Exception as error:
+            metrics.reconciles.labels(reconciler, _kind(error)).inc()
+            reason = error.reason if isinstance(error, SkepError) else "InternalError"
+            metrics.reconcile_errors.labels(reconciler, reason).inc()
+            raise
 
     async def _report(self, name: str, record: Record | None, result: Result, error: Exception | None) -> None:
         """Write the status if it differs from the last one; a tenant that is gone has none."""
@@ -341,6 +387,19 @@ class Hive:
         except (VersionConflict, NameTaken, NotFound):
             await self.world.configs.sync()
             self.queue.add_after(name, 0.1)
+
+
+def _kind(error: Exception) -> str:
+    """The result that an error is, for Prometheus."""
+    match error:
+        case VersionConflict():
+            return "conflict"
+        case TransientError() | NotFound():
+            return "transient"
+        case SkepError():
+            return "terminal"
+        case _:
+            return "bug"
 
 
 def _tell(what: str, error: Exception, **extra: object) -> None:

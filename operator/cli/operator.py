@@ -8,9 +8,9 @@ import signal
 
 import uvloop
 from aiohttp import web
-from prometheus_client import generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
 
-from skep.operator import logs, metrics
+from skep.operator import logs
 from skep.operator.cli.command import complain, skep
 from skep.operator.cli.target import open_engine
 from skep.operator.errors import SkepError
@@ -60,18 +60,19 @@ def pages(hive: Hive) -> web.Application:
     """What probes and Prometheus ask for; nothing here is secret, and the stack publishes no port of it."""
 
     async def healthz(_: web.Request) -> web.Response:
+        """The event loop turns: else nobody would answer. An engine that is away is no reason to be restarted."""
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
-        if hive.ready.is_set():
-            return web.Response(text="ok\n")
-        return web.Response(status=503, text="the first full list has not been read yet\n")
+        """The caches are warm, and the engine answered lately."""
+        if not hive.ready.is_set():
+            return web.Response(status=503, text="the first full list has not been read yet\n")
+        if not hive.reachable:
+            return web.Response(status=503, text="the engine has not answered lately\n")
+        return web.Response(text="ok\n")
 
     async def exposition(_: web.Request) -> web.Response:
-        hive.measure()
-        return web.Response(
-            body=generate_latest(metrics.REGISTRY), headers={"Content-Type": "text/plain; version=0.0.4"}
-        )
+        return web.Response(body=await hive.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
     async def fallback(_: web.Request) -> web.Response:
         if not hive.ready.is_set():  # no answer at all: Traefik keeps the last one

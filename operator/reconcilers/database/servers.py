@@ -166,6 +166,11 @@ class Server:
         self._catalog = found
         return self._catalog
 
+    @property
+    def known(self) -> Catalog | None:
+        """The catalog as last read, without asking; None if the server could not be asked when it was tried last."""
+        return self._catalog
+
     async def catalog(self) -> Catalog:
         """The kept catalog; read now if there is none."""
         return self._catalog if self._catalog is not None else await self.refresh()
