@@ -76,7 +76,7 @@ class Hive:
             clock=clock,
             settings=settings,
         )
-        self._tenants = TenantSeries(self.world, lambda: self.fleet, self._names, self._parse)
+        self._tenants = TenantSeries(self.world, lambda: self.fleet, self._parse)
         self.registry.register(
             Known(self.world, clock, lambda: self.fleet, self._ports.servers, lambda: self.synced_at)
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import get_args
@@ -28,6 +28,8 @@ from skep.operator.reconcilers.world import World
 from skep.operator.sources.fleet import Declared, Fate, Fleet
 
 PORTION = 250  # tenants between two turns of the event loop: about a millisecond, ten if all of them changed
+
+_OF_TENANTS: tuple[names.Kind, ...] = ("record", "status")
 
 FAMILIES = (
     ("skep_tenant_ready", "1 if the tenant answers on every host"),
@@ -49,18 +51,16 @@ class _Row:
 
 
 class TenantSeries:
-    """*parse* gives a record's value, known by its version; *everybody* the names of all tenants."""
+    """*parse* gives a record's value, known by its version."""
 
     def __init__(
         self,
         world: World,
         fleet: Callable[[], Fleet],
-        everybody: Callable[[], Iterable[str]],
         parse: Callable[[Config], Record],
     ) -> None:
         self._world = world
         self._fleet = fleet
-        self._everybody = everybody
         self._parse = parse
         self._rows: dict[str, _Row] = {}
 
@@ -68,7 +68,7 @@ class TenantSeries:
         """All families in Prometheus' text format."""
         rows: dict[str, _Row] = {}
         fleet = self._fleet()
-        for number, name in enumerate(self._everybody(), 1):
+        for number, name in enumerate(await self._everybody(fleet), 1):
             rows[name] = self._row(name, fleet.fate(name))
             if number % PORTION == 0:
                 await asyncio.sleep(0)
@@ -82,6 +82,15 @@ class TenantSeries:
         parts.append("# HELP skep_tenants Tenants by phase\n# TYPE skep_tenants gauge\n")
         parts.extend(f'skep_tenants{{phase="{phase}"}} {phases[phase]}\n' for phase in get_args(Phase))
         return "".join(parts).encode()
+
+    async def _everybody(self, fleet: Fleet) -> list[str]:
+        """Who is declared, has a record or a report; by their labels, for parsing a fleet's records would take a while."""
+        known = set(fleet.tenants)
+        for kind in _OF_TENANTS:
+            for config in self._world.of_kind(kind):
+                known.update(value for key, value in config.labels if key == names.TENANT)
+            await asyncio.sleep(0)
+        return sorted(known)
 
     def _row(self, name: str, fate: Fate) -> _Row:
         report, record = self._world.config(names.status(name)), self._world.config(names.record(name))
