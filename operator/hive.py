@@ -347,22 +347,20 @@ class Hive:
 
     async def _step(self, reconciler: Reconciler[Subject], subject: Subject) -> Result:
         started = time.perf_counter()
-        try:
-            with self._told(reconciler.name):
-                result = await reconciler.handle(subject)
-        finally:
-            metrics.reconcile_duration.labels(reconciler.name).observe(time.perf_counter() - started)
-        metrics.reconciles.labels(reconciler.name, type(result).__name__.lower()).inc()
+        with self._told(reconciler.name):
+            result = await reconciler.handle(subject)
+        metrics.ran(reconciler.name, type(result).__name__.lower(), time.perf_counter() - started)
         return result
 
     @contextmanager
     def _told(self, reconciler: str) -> Iterator[None]:
         """Lines of this block name *reconciler*; an error is counted and passed on."""
+        started = time.perf_counter()
         try:
             with logs.bound(reconciler=reconciler):
                 yield
         except Exception as error:
-            metrics.reconciles.labels(reconciler, _kind(error)).inc()
+            metrics.ran(reconciler, _kind(error), time.perf_counter() - started)
             reason = error.reason if isinstance(error, SkepError) else "InternalError"
             metrics.reconcile_errors.labels(reconciler, reason).inc()
             raise

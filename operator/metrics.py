@@ -7,6 +7,7 @@ scrapes: `operator/scrape.py`. docs/monitoring.md lists all of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from prometheus_client import (
     CollectorRegistry,
@@ -55,6 +56,19 @@ resyncs = Counter("skep_resyncs", "Full lists read", registry=REGISTRY)
 streams = Counter(
     "skep_change_streams", "Streams of changes that ended: broken, or silent for too long", registry=REGISTRY
 )
+
+
+@cache  # a handful of each, asked for with every run
+def _ran(reconciler: str, result: str) -> tuple[Counter, Histogram]:
+    return reconciles.labels(reconciler, result), reconcile_duration.labels(reconciler)
+
+
+def ran(reconciler: str, result: str, seconds: float) -> None:
+    """One run of *reconciler* came to *result*."""
+    total, duration = _ran(reconciler, result)
+    total.inc()
+    duration.observe(seconds)
+
 
 # controller-runtime's, so that its dashboards fit: ten to the -8 to ten to the 3 seconds.
 _WORKQUEUE_BUCKETS = tuple(10.0**power for power in range(-8, 4))

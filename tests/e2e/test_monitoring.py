@@ -15,6 +15,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,8 @@ def test_a_broken_tenant_becomes_a_message_and_its_repair_another(hive: Hive, re
     code, said = inside(hive.containers("skep-acme-web")[0], ["python", "-c", PEEP])
     assert (code, said.strip()) == (0, "403"), "a tenant may not read what the edge counts"
 
+    type_every_diagnosis(hive)
+
     hive.sql(f'drop database "{hive.database_of("lost")}" with (force)')
     alert = receiver.until("SkepDatabaseMissing", status="firing", within_s=60, tenant="lost")
     assert alert["labels"]["severity"] == "critical"
@@ -148,11 +151,22 @@ def test_a_broken_tenant_becomes_a_message_and_its_repair_another(hive: Hive, re
 
     remedy = "skep approve database acme"
     assert f"\n{remedy}\n" in runbook
-    hive.skep(*remedy.replace("acme", "lost").split()[1:])
+    hive.skep(*remedy.replace("acme", "lost").split()[1:], "--yes")
     hive.until(lambda: hive.phase("lost") == "Ready", within_s=90, what="a new, empty database")
     receiver.until("SkepDatabaseMissing", status="resolved", within_s=60, tenant="lost")
     firing = ask(hive, 'ALERTS{alertstate="firing", alertname!~"SkepTenant.*|SkepErrorBudget.*"}')
     assert firing == {}, "a hive that is well is quiet"
+
+
+def type_every_diagnosis(hive: Hive) -> None:
+    """What the runbooks tell people to type first, on a hive that is well."""
+    lines: set[str] = set()
+    for page in (ROOT / "docs" / "runbooks").glob("*.md"):
+        block = re.search(r"## Diagnosis\n\n```sh\n(.*?)```", page.read_text(), flags=re.DOTALL)
+        lines |= set(block[1].splitlines()) if block is not None else set()
+    assert len(lines) > 10
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda line: hive.run("bash", "-c", line), sorted(lines)))
 
 
 EVERYBODY = {"job=skep-operator": 1, "job=skep-edge": 1, "job=prometheus": 1, "job=alertmanager": 1}
