@@ -136,6 +136,7 @@ def test_a_broken_tenant_becomes_a_message_and_its_repair_another(hive: Hive, re
     assert hive.status_of("acme.localhost") == 200
     counted = 'sum by (service) (traefik_service_requests_total{service="skep-acme-web@swarm"})'
     hive.until(lambda: ask(hive, counted), what="Traefik counts by tenant, under the name that the rules expect")
+    assert ask(hive, 'sum(traefik_entrypoint_requests_total{entrypoint="web", code="200"}) > 0')
     assert ask(hive, 'skep_tenant_ready{tenant="lost"} == 1')
 
     code, said = inside(hive.containers("skep-acme-web")[0], ["python", "-c", PEEP])

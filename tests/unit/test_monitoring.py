@@ -25,7 +25,7 @@ RULES = sorted((SWARM / "prometheus" / "rules").glob("*.yml"))
 RUNBOOKS = ROOT / "docs" / "runbooks"
 
 # Not the operator's own: Traefik's, and Prometheus' about itself. The end-to-end test sees them on a real scrape.
-FOREIGN = {"up", "traefik_service_requests_total"}
+FOREIGN = {"up", "traefik_service_requests_total", "traefik_entrypoint_requests_total"}
 # Told by every replica once there are several.
 OF_REPLICAS = {"skep_leader"}
 # Exposed once there is something to tell: no scrape of an idle operator shows them.
