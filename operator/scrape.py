@@ -202,7 +202,8 @@ class Known(Collector):
         room = _labelled("skep_database_server_capacity", "Databases of tenants that it is declared to take", "server")
         for server in self._servers.all():
             label, catalog = [server.spec.name], server.known
-            up.add_metric(label, int(catalog is not None))
+            if catalog is not None or server.silent:  # else nobody asked it yet
+                up.add_metric(label, int(catalog is not None))
             room.add_metric(label, server.spec.capacity)
             if catalog is not None:
                 used.add_metric(label, catalog.connections)
