@@ -47,7 +47,9 @@ log = logging.getLogger(__name__)
 
 # Importing a reconciler registers it; naming them here says which ones an operator has.
 RECONCILERS = (identity, database, schema, judge)
-UNANSWERED = ("EngineUnavailable", "cancelled")  # any other error of a call is an answer
+ANSWERS = frozenset(
+    {"ok", "NotFound", "NameTaken", "VersionConflict", "InUse", "EngineRefused"}
+)  # of calls to the engine
 DELETION: Reconciler[Subject] = Reconciler("deletion", (), deletion.delete)
 SURVEY_QUIET_S = 0.05  # revisions and approvals that arrive together are surveyed together
 
@@ -149,7 +151,7 @@ class Hive:
     def _called(self, method: str, outcome: str, seconds: float) -> None:
         metrics.engine_calls.labels(method, outcome).inc()
         metrics.engine_call_duration.labels(method).observe(seconds)
-        if outcome not in UNANSWERED:
+        if outcome in ANSWERS:
             self.answered_at = self.clock.monotonic()
 
     def fallback_routes(self) -> dict[str, Any]:
@@ -359,6 +361,9 @@ class Hive:
         try:
             with logs.bound(reconciler=reconciler):
                 yield
+        except asyncio.CancelledError:  # its deadline passed, or the operator stops
+            metrics.ran(reconciler, "cancelled", time.perf_counter() - started)
+            raise
         except Exception as error:
             metrics.ran(reconciler, _kind(error), time.perf_counter() - started)
             reason = error.reason if isinstance(error, SkepError) else "InternalError"

@@ -8,7 +8,6 @@ import signal
 
 import uvloop
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
 
 from skep.operator import logs
 from skep.operator.cli.command import complain, skep
@@ -20,6 +19,8 @@ from skep.operator.loop.clock import SystemClock
 from skep.operator.settings import Settings
 
 log = logging.getLogger(__name__)
+
+EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus 3 insists on being told
 
 
 @skep.command("operator", short_help="The operator itself, as its container runs it.")
@@ -72,7 +73,7 @@ def pages(hive: Hive) -> web.Application:
         return web.Response(text="ok\n")
 
     async def exposition(_: web.Request) -> web.Response:
-        return web.Response(body=await hive.exposition(), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=await hive.exposition(), headers={"Content-Type": EXPOSITION})
 
     async def fallback(_: web.Request) -> web.Response:
         if not hive.ready.is_set():  # no answer at all: Traefik keeps the last one
