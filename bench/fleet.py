@@ -140,7 +140,7 @@ class Fleet:
         new = records.desire(fate, None, None, name=fate.effective.name, fresh_uid=records.new_uid(), now=now)
         assert new is not None
         record = replace(
-            place(new, platform, {}),
+            place(new, platform, {}, {}),
             key_id=self.keys.id,
             system_id=system_id,
             provisioned=True,

@@ -1,8 +1,9 @@
 """From `skep apply` to the first 200 through the edge, next to what the same engine does with bare calls.
 
-The floor of a tenant is what nobody can leave out: a clone of the template, a service of the same image until its task
-is healthy, the proxy that has to notice. Both are measured in turns on the same hive, and both begin at the same moments
-of the proxy's period: one that looks every 2 s makes one wait for anything between nothing and that.
+The floor of a tenant is what nobody can leave out: the start of a command that reads YAML and speaks HTTP, a clone of
+the template, a service of the same image until its task is healthy, the proxy that has to notice. Both are measured in
+turns on the same hive, and both begin at the same moments of the proxy's period: one that looks every 2 s makes one wait
+for anything between nothing and that.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -31,8 +33,9 @@ from skep.operator import names
 from skep.operator.engine.embedded.client import EmbeddedClient
 from skep.operator.engine.embedded.files import write_atomically
 from skep.operator.engine.embedded.home import Home, admin_password
+from skep.operator.engine.embedded.programs import APP, base_environment
 from skep.operator.engine.embedded.routes import render
-from skep.operator.engine.embedded.workshop import APP, base_environment, free_port
+from skep.operator.engine.embedded.workshop import free_port
 from skep.operator.engine.spec import Config, Route, pairs
 from skep.operator.engine.swarm.parse import moment
 from skep.operator.keys import RootKey
@@ -44,7 +47,8 @@ from tests.rig.swarm import running_swarm
 TIMES = 9
 MODEL = "birch"  # of the demo: on the same plan as the tenants that are measured, so with the same limits
 CROWD = 20
-CROWD_TIMES = 2
+CROWD_TIMES = 3
+NO_ROWS = "/healthz"  # what a crowd is asked for: its floor shares MODEL's database, which counts its connections
 ONE = Aim(1.3, "ratio")
 MANY = Aim(1.0, "ratio")
 API = "v1.44"  # the first that knows how often a starting task is probed
@@ -69,23 +73,30 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Bare:
-    """The floor in seconds: *database* is the clone, *start* until the task is healthy, *routed* until the edge knows."""
+    """The floor in seconds: *command* is a bare process, *database* the clone, *start* until the task is healthy."""
 
+    command: float
     database: float
     start: float
     answered: float  # start and route, from the service's creation on
 
     @property
-    def total(self) -> float:
+    def followed(self) -> float:
+        """Without the command: what comes after a published revision, at least."""
         return self.database + self.answered
+
+    @property
+    def total(self) -> float:
+        return self.command + self.followed
 
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Seconds until the first and until the last of CROWD was there."""
+    """Seconds until the first and until the last of CROWD answered, and until all of their tasks ran (floor only)."""
 
     first: float
     last: float
+    running: float = 0.0
 
     @property
     def pace(self) -> float:
@@ -110,9 +121,12 @@ def run() -> Report:
     notes = (
         f"Swarm: the shipped stack on three managers in containers, whose Traefik looks every {REFRESH_S:g} s.",
         f"One tenant: medians of {TIMES}, tenant and floor in turns. `skep apply` is a process whose start counts too.",
+        "Floor of the command: a process that imports what any of its kind needs (click, PyYAML, pydantic, aiohttp).",
         "Floor on the swarm: CREATE DATABASE ... TEMPLATE, then a bare service of equal spec from its creation to 200.",
         "Floor when embedded: the clone, then the same process until it answers, then Traefik's reload of a route file.",
-        f"{CROWD} at once: until the last answers, divided by {CROWD}. Floor: as many bare services, until all run.",
+        "What is embedded takes a spare process of the app, which has done its imports; the bare one starts cold.",
+        f"{CROWD} at once: until the last answers, divided by {CROWD}.",
+        f"Floor: a bare command, then {CROWD} clones and, beside them, {CROWD} bare services, until the last answers.",
     )
     return Report("time_to_ready", "From `skep apply` to the first 200 through the edge", tuple(rows), notes)
 
@@ -142,7 +156,7 @@ def swarm_rows(hive: Hive) -> list[Row]:
     crowds: list[Crowd] = []
     starts: list[Crowd] = []
     for number in range(CROWD_TIMES):
-        starts.append(bare_crowd(hive, body, f"crowd{number}"))
+        starts.append(bare_crowd(hive, body, f"crowd{number}", template))
         crowds.append(apply_crowd(hive, f"many{number}"))
     return [
         *rows,
@@ -152,6 +166,12 @@ def swarm_rows(hive: Hive) -> list[Row]:
             "s",
             floor=[crowd.last / CROWD for crowd in starts],
             aim=MANY,
+        ),
+        row(
+            "   next to the engine alone, until all containers run",
+            [crowd.last / CROWD for crowd in crowds],
+            "s",
+            floor=[crowd.running / CROWD for crowd in starts],
         ),
         row(
             "   the same from the first to the last",
@@ -165,9 +185,23 @@ def swarm_rows(hive: Hive) -> list[Row]:
 def parts(ways: Sequence[Way], floors: Sequence[Bare]) -> list[Row]:
     return [
         row(
-            "   of it: from the published revision on", [w.followed for w in ways], "s", floor=[f.total for f in floors]
+            "   of it: from the published revision on",
+            [w.followed for w in ways],
+            "s",
+            floor=[f.followed for f in floors],
         ),
-        row("   of it: its revision was published after", [w.published for w in ways], "s"),
+        row(
+            "   of it: its revision was published after",
+            [w.published for w in ways],
+            "s",
+            floor=[f.command for f in floors],
+        ),
+        row(
+            "   all of it next to the engine's floor alone",
+            [w.answered for w in ways],
+            "s",
+            floor=[f.followed for f in floors],
+        ),
         row("   of it: `skep apply` returned after", [w.applied for w in ways], "s"),
     ]
 
@@ -197,7 +231,7 @@ def apply_crowd(hive: Hive, prefix: str) -> Crowd:
     folder = declared(hive, crowd)
     began = time.time()
     process, finish = typed(hive, folder, prefix)
-    answered = first_answers(hive.edge, [f"{name}.localhost" for name in crowd], meanwhile=finish)
+    answered = first_answers(hive.edge, [f"{name}.localhost" for name in crowd], meanwhile=finish, path=NO_ROWS)
     finish_of(process, finish)
     return Crowd(min(answered.values()) - began, max(answered.values()) - began)
 
@@ -242,33 +276,39 @@ def declared(hive: Hive, tenants: Sequence[str]) -> Path:
     return folder
 
 
+def bare_command() -> float:
+    """Seconds of a process that is ready to read YAML and to speak HTTP, and does neither."""
+    began = time.time()
+    subprocess.run([sys.executable, "-c", "import asyncio, click, yaml, pydantic, aiohttp"], check=True)
+    return time.time() - began
+
+
 def bare_service(hive: Hive, body: str, name: str, template: str) -> Bare:
+    command = bare_command()
     database = clone(hive, template, f"bench_{name}")
     began = time.time()
     service = str(call(hive, "POST", "services/create", renamed(body, name))["ID"])
     answered = first_answers(hive.edge, [f"{name}.localhost"])[f"{name}.localhost"]
     start = running_at(hive, service) - began
     call(hive, "DELETE", f"services/{service}")
-    return Bare(database, start, answered - began)
+    return Bare(command, database, start, answered - began)
 
 
-def bare_crowd(hive: Hive, body: str, prefix: str) -> Crowd:
-    """Until bare services run."""
+def bare_crowd(hive: Hive, body: str, prefix: str, template: str) -> Crowd:
+    """Until bare services answer, their clones made beside them by one session."""
     crowd = [f"{prefix}x{number}" for number in range(CROWD)]
     began = time.time()
-    with ThreadPoolExecutor(8) as pool:
+    bare_command()
+    with ThreadPoolExecutor(9) as pool:
+        cloned = pool.submit(cloned_at, hive, template, [f"bench_{name}" for name in crowd])
         made = list(pool.map(lambda name: call(hive, "POST", "services/create", renamed(body, name))["ID"], crowd))
-    deadline = time.monotonic() + 180
+        answered = first_answers(hive.edge, [f"{name}.localhost" for name in crowd], path=NO_ROWS)
+        last = max(*answered.values(), cloned.result())
     filters = quote(json.dumps({"service": made}))
-    ran: dict[str, float] = {}
-    while len(ran) < CROWD:
-        for task in call(hive, "GET", f"tasks?filters={filters}"):
-            if task["Status"]["State"] == "running":
-                ran.setdefault(task["ServiceID"], stamp(task["Status"]["Timestamp"]))
-        if time.monotonic() > deadline:
-            raise TimeoutError("the bare services do not all run")
-        time.sleep(0.2)
-    found = Crowd(min(ran.values()) - began, max(ran.values()) - began)
+    ran = [stamp(task["Status"]["Timestamp"]) for task in call(hive, "GET", f"tasks?filters={filters}")]
+    found = Crowd(min(answered.values()) - began, last - began, max(ran) - began)
+    for name in crowd:
+        hive.sql(f'drop database "bench_{name}"')
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda service: call(hive, "DELETE", f"services/{service}"), made))
     hive.until(lambda: not any(hive.containers(f"skep-{name}-web") for name in crowd), what="the bare containers end")
@@ -304,6 +344,16 @@ def clone(hive: Hive, template: str, name: str) -> float:
         raise RuntimeError(said)
     hive.sql(f'drop database "{name}"')
     return float(found[1]) / 1000
+
+
+def cloned_at(hive: Hive, template: str, databases: Sequence[str]) -> float:
+    """Clone the template in one session; when the last was made."""
+    words = [word for name in databases for word in ("-c", f'create database "{name}" template "{template}"')]
+    psql = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "skep_admin", "-d", "postgres"]
+    code, said = inside(hive.postgres_container(), [*psql, *words])
+    if code:
+        raise RuntimeError(said)
+    return time.time()
 
 
 def call(hive: Hive, method: str, path: str, body: str | None = None) -> Any:
@@ -388,6 +438,7 @@ def embedded_rows(hive: Hive) -> list[Row]:
 
 
 def bare_process(hive: Hive, name: str) -> Bare:
+    command = bare_command()
     home = Home(Path(hive.environment["SKEP_HOME"]))
     keys = RootKey.read(home.root_key)
     database = asyncio.run(bare_clone(hive, home, keys, name))
@@ -418,14 +469,14 @@ def bare_process(hive: Hive, name: str) -> Bare:
         while status_of(("127.0.0.1", port), "localhost", "/healthz") != 200:
             time.sleep(0.005)
         start = time.time() - began
-        write_atomically(path, render(route, (port,)), durable=False)
+        write_atomically(path, render(route, (port,)), durable=False, by_way_of=home.path)
         answered = first_answers(hive.edge, [host])[host]
     finally:
         path.unlink(missing_ok=True)
         process.kill()
         process.wait()
         shutil.rmtree(folder)
-    return Bare(database, start, answered - began)
+    return Bare(command, database, start, answered - began)
 
 
 def written_at(hive: Hive, config: str) -> float:

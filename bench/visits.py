@@ -26,6 +26,7 @@ def first_answers(
     hosts: Collection[str],
     *,
     meanwhile: Callable[[], None] = lambda: None,
+    path: str = "/",
     within_s: float = 180.0,
 ) -> dict[str, float]:
     """When each host answered 200 first, as `time.time()` tells it. *meanwhile* is called between two looks."""
@@ -33,7 +34,7 @@ def first_answers(
     answered: dict[str, float] = {}
     while len(answered) < len(hosts):
         for host in hosts:
-            if host not in answered and status_of(edge, host) == 200:
+            if host not in answered and status_of(edge, host, path) == 200:
                 answered[host] = time.time()
         meanwhile()
         if time.monotonic() > deadline:

@@ -46,7 +46,6 @@ class Model(BaseModel):
         # Code may build models by their Python names. The reader switches this off: YAML is camelCase only.
         validate_by_name=True,
         validate_by_alias=True,
-        use_attribute_docstrings=True,
     )
 
     @model_validator(mode="before")

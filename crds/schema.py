@@ -5,10 +5,16 @@ They say what an editor can check while someone types. The reader is stricter, a
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
+import textwrap
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from skep.crds.base import Model
 from skep.crds.reader import KINDS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -44,7 +50,35 @@ def schemas() -> dict[str, str]:
 def kind_schema(name: str) -> dict[str, Any]:
     """The schema of one kind, with YAML's field names."""
     generated = KINDS[name].model_json_schema(by_alias=True, mode="validation")
+    models = {model.__name__: model for model in _models(Model)}
+    for model, schema in (
+        (KINDS[name], generated),
+        *((models.get(key), made) for key, made in generated["$defs"].items()),
+    ):
+        for field, text in _descriptions(model).items() if model is not None else ():
+            schema["properties"][field]["description"] = text
     return {"$schema": DIALECT, **_tidy(generated)}
+
+
+def _models(parent: type[Model]) -> Iterator[type[Model]]:
+    for child in parent.__subclasses__():
+        yield child
+        yield from _models(child)
+
+
+def _descriptions(model: type[Model]) -> dict[str, str]:
+    """Alias -> the docstring below a field. pydantic could collect them, but would parse the source at every import."""
+    found: dict[str, str] = {}
+    for base in reversed([base for base in model.__mro__ if issubclass(base, Model)]):
+        source = ast.parse(textwrap.dedent(inspect.getsource(base)))
+        body = next(node.body for node in source.body if isinstance(node, ast.ClassDef))
+        for field, text in pairwise(body):
+            match field, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str() as said)):
+                    found[model.model_fields[name].alias or name] = inspect.cleandoc(said)
+                case _:
+                    pass
+    return found
 
 
 def _tidy(schema: Any) -> Any:

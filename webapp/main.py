@@ -1,6 +1,7 @@
 """The app's command line: `web`, `schema`, `invitation` (see docs/app-contract.md).
 
 Each command imports what it needs when it runs: a web process must stay small, there are hundreds of them.
+`standby` is for an engine that starts processes itself: it has imported `web` before it is told whose it will be.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +21,8 @@ from skep.webapp.settings import Settings
 def main(argv: Sequence[str]) -> int:
     """Run one command; the exit code. An error that somebody can act on is one line on stderr and exit code 1."""
     options = _parser().parse_args(argv)
+    if options.command == "standby":
+        return _standby()
     try:
         settings = Settings.read()
         match options.command:
@@ -42,7 +46,22 @@ def _parser() -> argparse.ArgumentParser:
     invite = commands.add_parser("invitation", help="make a one-time link for an organizer, sealed to a public key")
     invite.add_argument("--to", required=True, metavar="KEY", help="raw X25519 public key in base64")
     invite.add_argument("--email", metavar="ADDRESS", help="whom it is for")
+    commands.add_parser("standby", help="read one line of orders from standard input, then be that command")
     return parser
+
+
+def _standby() -> int:
+    """Orders: `environment` (all of it), `folder` and `arguments`, as JSON. Without any nobody needs this process."""
+    from skep.webapp import server  # what a start spends its time with
+
+    del server
+    if not (line := sys.stdin.readline()):
+        return 0
+    orders = json.loads(line)
+    os.environ.clear()
+    os.environ.update(orders["environment"])
+    os.chdir(orders["folder"])
+    return main(orders["arguments"])
 
 
 def _web(settings: Settings) -> None:

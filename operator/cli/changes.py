@@ -17,7 +17,7 @@ from skep.operator.cli.view import View
 from skep.operator.engine.port import Engine
 from skep.operator.errors import NotFound, SkepError
 from skep.operator.reconcilers import app, record, secret
-from skep.operator.reconcilers.placement import load_of, place
+from skep.operator.reconcilers.placement import load_of, place, room_of
 from skep.operator.reconcilers.record import Record
 from skep.operator.settings import Settings
 from skep.operator.sources.fleet import Absent, Broken, Declared, read_revision, survey
@@ -140,9 +140,12 @@ async def _tenant(
     desired = record.desire(fate, known, None, name=name, fresh_uid=NOBODY, now=datetime.now(UTC))
     if desired is None:
         return
+    room = room_of(await engine.list_networks(label=names.NETWORK))
     key_id = view.announcement.key_id if view.announcement is not None else "k1"
     try:
-        desired = place(replace(desired, key_id=desired.key_id or key_id), platform, load_of(view.records.values()))
+        desired = place(
+            replace(desired, key_id=desired.key_id or key_id), platform, load_of(view.records.values()), room
+        )
         server = app.server_of(platform, desired.server)
     except SkepError as error:
         yield f"cannot be placed: {error}"

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import click
 
+from skep.operator import names
 from skep.operator.cli import output
 from skep.operator.cli.command import EXIT_FAILED, Shared, command, skep
 from skep.operator.cli.declare import count
-from skep.operator.cli.init import EDGE_NODE, NETWORK_LABEL, POSTGRES_ADMIN, POSTGRES_NODE, ROOT_KEY
+from skep.operator.cli.init import EDGE_NODE, POSTGRES_ADMIN, POSTGRES_NODE, ROOT_KEY
 from skep.operator.cli.view import View, look
 from skep.operator.engine.swarm import SwarmEngine
 from skep.operator.errors import NotFound, SkepError
 from skep.operator.keys import RootKey
+from skep.operator.reconcilers.placement import fills, load_of, room_of
 
 STACK_SERVICES = ("skep_operator", "skep_traefik", "skep_postgres")
 
@@ -73,12 +75,12 @@ async def _checks(shared: Shared, key_file: Path | None) -> AsyncIterator[Check]
         view = await look(engine)
         for check in _hive(view, key_file):
             yield check
-        for check in _tenants(view):
+        for check in _tenants(view, room_of(await engine.list_networks(label=names.NETWORK))):
             yield check
 
 
 async def _swarm(engine: SwarmEngine) -> AsyncIterator[Check]:
-    networks = {network.name for network in await engine.list_networks(label=NETWORK_LABEL)}
+    networks = {network.name for network in await engine.list_networks(label=names.NETWORK)}
     missing = sorted({"skep-control", "skep-edge-1", "skep-data-1"} - networks)
     yield Check("networks", not missing, f"missing: {', '.join(missing)}" if missing else "all there", "skep init")
     for name in (ROOT_KEY, POSTGRES_ADMIN):
@@ -132,7 +134,7 @@ def _hive(view: View, key_file: Path | None) -> list[Check]:
     return checks
 
 
-def _tenants(view: View) -> Iterator[Check]:
+def _tenants(view: View, room: Mapping[str, int]) -> Iterator[Check]:
     wrong = [name for name in view.tenants if (status := view.statuses.get(name)) and status.phase == "Degraded"]
     ready = sum(1 for status in view.statuses.values() if status.phase == "Ready")
     if not wrong:
@@ -142,12 +144,6 @@ def _tenants(view: View) -> Iterator[Check]:
         said = condition.message if condition is not None else "Degraded"
         yield Check(f"tenant {name}", False, said, f"skep describe tenant {name}")
     platform = view.fleet.platform
-    for server in platform.spec.databases if platform is not None else ():
-        used = sum(1 for record in view.records.values() if record.server == server.name)
-        full = used >= server.capacity * 0.9
-        yield Check(
-            f"server {server.name}",
-            not full,
-            f"{used} of {server.capacity} tenants",
-            "raise its capacity or add a server",
-        )
+    for fill in fills(platform, load_of(view.records.values()), room) if platform is not None else ():
+        what, _, said = str(fill).partition(": ")
+        yield Check(what, not fill.is_nearly_full, said, fill.remedy)

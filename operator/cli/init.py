@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from skep.operator import names
 from skep.operator.cli.command import Shared, command, skep
 from skep.operator.cli.output import say
 from skep.operator.cli.target import docker_host
@@ -23,7 +24,6 @@ from skep.operator.keys import RootKey
 ROOT_KEY = "skep.root-key"
 POSTGRES_ADMIN = "skep.postgres-admin"
 HBA = "skep.pg-hba"
-NETWORK_LABEL = "skep.network"
 KINDS = ("control", "edge", "data")
 POSTGRES_NODE = "skep.postgres"
 EDGE_NODE = "skep.edge"
@@ -183,14 +183,14 @@ async def _networks(engine: SwarmEngine, size: int, pool: str, *, encrypted: boo
         subnets = ipaddress.ip_network(pool).subnets(new_prefix=size)
     except ValueError as error:
         raise UsageError(f"--address-pool {pool} with networks of /{size}: {error}") from error
-    known = {network.name: network for network in await engine.list_networks(label=NETWORK_LABEL)}
+    known = {network.name: network for network in await engine.list_networks(label=names.NETWORK)}
     for kind, subnet in zip(KINDS, subnets, strict=False):
         name = "skep-control" if kind == "control" else f"skep-{kind}-1"
         if name not in known:
-            spec = NetworkSpec(name, str(subnet), encrypted=encrypted, labels=pairs({NETWORK_LABEL: kind}))
+            spec = NetworkSpec(name, str(subnet), encrypted=encrypted, labels=pairs({names.NETWORK: kind}))
             await engine.create_network(spec)
         tell_step(f"network {name}", done=name not in known)
-    return next(each for each in await engine.list_networks(label=NETWORK_LABEL) if each.name == "skep-control")
+    return next(each for each in await engine.list_networks(label=names.NETWORK) if each.name == "skep-control")
 
 
 def hba(control: Network) -> bytes:

@@ -6,13 +6,15 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 import yaml
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+if TYPE_CHECKING:  # what draws is imported by who draws: most commands only say a line
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
 Format = Literal["table", "wide", "json", "yaml"]
 
@@ -34,11 +36,15 @@ def say(text: str, *, err: bool = False) -> None:
 
 def console() -> Console:
     """Standard output; in a pipe it is as wide as its content, so that nothing is cut."""
+    from rich.console import Console
+
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 400)
 
 
 def live_console() -> Console:
     """A terminal whose lines are drawn again and again: they must fit, or the cursor ends up elsewhere."""
+    from rich.console import Console
+
     return Console(highlight=False)
 
 
@@ -60,6 +66,8 @@ def show(document: Any, form: Format) -> None:
 
 def table(headers: Sequence[str], rows: Iterable[Iterable[str | Text]]) -> Table:
     """As kubectl's: no lines, capitals on top, two spaces between."""
+    from rich.table import Table
+
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for header in headers:
         made.add_column(header, no_wrap=True, overflow="ellipsis")
@@ -69,6 +77,8 @@ def table(headers: Sequence[str], rows: Iterable[Iterable[str | Text]]) -> Table
 
 
 def phase(text: str) -> Text:
+    from rich.text import Text
+
     return Text(text, style=PHASE_STYLES.get(text, ""))
 
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
-
-from rich.live import Live
+from typing import TYPE_CHECKING, Self
 
 from skep.operator.cli import output
 from skep.operator.cli.view import View
+
+if TYPE_CHECKING:
+    from rich.live import Live
 
 
 class Progress:
     def __init__(self, tenants: list[str]) -> None:
         self._tenants = tenants
         self._said: dict[str, str] = {}
-        self._live = Live(console=output.live_console(), refresh_per_second=8) if sys.stdout.isatty() else None
+        self._live: Live | None = None
+        if sys.stdout.isatty():
+            from rich.live import Live  # what draws is imported when there is something to draw
+
+            self._live = Live(console=output.live_console(), refresh_per_second=8)
 
     def __enter__(self) -> Self:
         if self._live is not None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -15,11 +17,15 @@ from skep.operator.cli.changes import spec_document
 from skep.operator.cli.command import Shared, command, skep
 from skep.operator.cli.output import Format
 from skep.operator.cli.view import View, look
+from skep.operator.engine.spec import Service, Task
 from skep.operator.errors import UsageError
-from skep.operator.reconcilers.status import Condition, Status
+from skep.operator.reconcilers import waiting
+from skep.operator.reconcilers.status import Condition, Event, Status
 from skep.operator.sources.fleet import SourceState
 
 API = "skep/v1"
+WATCH_S = 0.5  # between two looks of `-w`
+SETTLED = ("Ready", "Suspended", "Retained")  # nothing is waited for
 
 
 def tenant_item(view: View, name: str) -> dict[str, Any]:
@@ -200,7 +206,7 @@ async def get(shared: Shared, kind: str, name: str | None, form: Format, watch: 
                 _print(view, kind, items, form, single=name is not None)
             if not watch:
                 return 0
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(WATCH_S)
 
 
 def _print(view: View, kind: str, items: list[dict[str, Any]], form: Format, *, single: bool) -> None:
@@ -250,7 +256,7 @@ def _show(document: object, form: Format) -> None:
     output.show(document, "yaml" if form == "table" else form)
 
 
-def _describe(view: View, name: str, service: Any, tasks: Any) -> None:
+def _describe(view: View, name: str, service: Service | None, tasks: Sequence[Task]) -> None:
     record, status = view.records.get(name), view.statuses.get(name)
     console = output.console()
 
@@ -270,6 +276,8 @@ def _describe(view: View, name: str, service: Any, tasks: Any) -> None:
         line("Generation", f"{record.generation} (observed {status.observed_generation if status else 0})")
     if status is not None:
         console.print(f"{'Phase:':<14}", output.phase(status.phase), sep="")
+        for label, said in waits(status, service, tasks, now=datetime.now(UTC)):
+            line(label, said)
         for url in status.urls:
             line("URL", url)
         console.print("\nConditions")
@@ -279,25 +287,68 @@ def _describe(view: View, name: str, service: Any, tasks: Any) -> None:
         console.print(output.table(("TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"), rows))
     if tasks:
         console.print("\nTasks")
-        rows = [(task.id[:12], task.node[:12], task.state, output.age(task.since), task.error or "-") for task in tasks]
-        console.print(output.table(("ID", "NODE", "STATE", "SINCE", "ERROR"), rows))
+        lines = [
+            (task.id[:12], task.node[:12], task.state, output.age(task.since), task.error or "-") for task in tasks
+        ]
+        console.print(output.table(("ID", "NODE", "STATE", "SINCE", "ERROR"), lines))
     if status is not None and status.events:
         console.print("\nEvents")
         events = [(output.age(event.at), event.reason, event.message) for event in status.events]
         console.print(output.table(("AGE", "REASON", "MESSAGE"), events))
 
 
+def waits(status: Status, service: Service | None, tasks: Sequence[Task], *, now: datetime) -> list[tuple[str, str]]:
+    """What keeps a tenant from being Ready, as labelled lines: what for, since when, the last error, what comes next.
+
+    The engine is asked once more, because it may know by now what the last report could not.
+    """
+    ready = status.condition("Ready")
+    if ready is None or ready.status == "True" or status.phase in SETTLED:
+        return []
+    reason, message = ready.reason, ready.message
+    if service is not None and reason in waiting.REASONS | {"Starting", "RollingOut"}:
+        seen = waiting.why(service, tasks, now)
+        reason, message = seen.reason, str(seen)
+    since = status.events[-1].at if status.events else ready.since
+    lines = [
+        ("Waits for", f"{message} ({reason})"),
+        ("Since", f"{since.isoformat()} ({output.age(since, now=now)} ago)"),
+    ]
+    failed = waiting.newest_failure(tasks)
+    if failed is not None:
+        lines.append(("Last error", f"{failed.error} (task {failed.id[:12]}, {output.age(failed.since, now=now)} ago)"))
+    lines.append(("Tries again", status.next_try or "when something of it changes, and at each resync"))
+    return lines
+
+
 @skep.command("events")
 @click.argument("name", required=False)
 @output.format_option("table", "json", "yaml")
+@click.option("-w", "--watch", is_flag=True, help="Go on printing what happens, until Ctrl-C.")
 @command
-async def events(shared: Shared, name: str | None, form: Format) -> int:
+async def events(shared: Shared, name: str | None, form: Format, watch: bool) -> int:
     """List what happened last, of one tenant or of all, oldest first."""
     async with shared.target.connect() as engine:
         view = await look(engine)
-    if name is not None:
-        view.tenant_named(name)
-    found = sorted(
+        if name is not None:
+            view.tenant_named(name)
+        known = _events_of(view, name)
+        _print_all(known, form)
+        while watch:
+            await asyncio.sleep(WATCH_S)
+            now = _events_of(await look(engine), name)
+            for entry in now:
+                if entry not in known:
+                    _print_one(entry, form)
+            known = now
+    return 0
+
+
+Entry = tuple[datetime, str, Event]
+
+
+def _events_of(view: View, name: str | None) -> list[Entry]:
+    return sorted(
         (
             (event.at, tenant, event)
             for tenant, status in view.statuses.items()
@@ -306,20 +357,32 @@ async def events(shared: Shared, name: str | None, form: Format) -> int:
         ),
         key=lambda entry: (entry[0], entry[1]),
     )
+
+
+def _event_item(entry: Entry) -> dict[str, str]:
+    at, tenant, event = entry
+    return {"at": at.isoformat(), "tenant": tenant, "reason": event.reason, "message": event.message}
+
+
+def _print_all(found: list[Entry], form: Format) -> None:
     if form != "table":
-        items = [
-            {"at": at.isoformat(), "tenant": tenant, "reason": event.reason, "message": event.message}
-            for at, tenant, event in found
-        ]
-        _show({"apiVersion": API, "kind": "EventList", "items": items}, form)
-    else:
-        _print_events(found)
-    return 0
-
-
-def _print_events(found: Any) -> None:
+        _show({"apiVersion": API, "kind": "EventList", "items": [_event_item(entry) for entry in found]}, form)
+        return
     rows = [(output.age(at), tenant, event.reason, event.message) for at, tenant, event in found]
     if not rows:
         output.say("no events yet")
         return
     output.console().print(output.table(("AGE", "TENANT", "REASON", "MESSAGE"), rows))
+
+
+def _print_one(entry: Entry, form: Format) -> None:
+    """A line as it happens; JSON as one object a line."""
+    at, tenant, event = entry
+    match form:
+        case "json":
+            output.say(json.dumps(_event_item(entry), ensure_ascii=False))
+        case "yaml":
+            output.say("---")
+            _show(_event_item(entry), form)
+        case _:
+            output.say(f"{at:%H:%M:%S}  {tenant}  {event.reason}  {event.message}")

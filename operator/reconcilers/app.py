@@ -22,16 +22,16 @@ from skep.operator.engine.spec import (
     Secret,
     Service,
     ServiceSpec,
-    Task,
     UpdatePolicy,
     pairs,
 )
 from skep.operator.errors import NameTaken, TerminalError
-from skep.operator.loop.registry import DONE, Result
+from skep.operator.loop.registry import DONE, Result, Wait
 from skep.operator.reconcilers import drift as drifts
 from skep.operator.reconcilers import secret
 from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.subject import Subject, tenants
+from skep.operator.reconcilers.waiting import newest_failure
 from skep.operator.reconcilers.world import World
 from skep.operator.settings import Settings
 
@@ -42,6 +42,8 @@ DRAIN_S = PROXY_REFRESH_S + 5.0
 STOP_GRACE_S = DRAIN_S + 20.0  # what runs when the drain ends may finish
 HEALTH = HealthCheck(port=PORT, interval_s=30.0, timeout_s=5.0, start_period_s=20.0, retries=3)
 UPDATE = UpdatePolicy(monitor_s=HEALTH.start_period_s + HEALTH.interval_s * HEALTH.retries + 10.0)
+NEVER_SAID = 0  # of records that an older operator wrote; they are not rewritten for this alone
+RUNNING = ("updating", "rollback_started")
 ROLLED_BACK = ("rollback_started", "rollback_paused", "rollback_completed", "paused")
 
 
@@ -236,6 +238,19 @@ def was_rolled_back(record: Record, desired: ServiceSpec, observed: Service) -> 
     )
 
 
+def must_wait(record: Record, desired: ServiceSpec, observed: Service) -> bool:
+    """Whether a difference has to wait for the end of the rollout that brings the desired tasks.
+
+    Any update forgets what the engine would go back to. A declaration that changed again is worth that; a label or
+    number that somebody changed by hand is not. A rollout of other tasks than the desired ones is replaced at once.
+    """
+    return (
+        observed.update_state in RUNNING
+        and revision_of(observed.spec) == revision_of(desired)
+        and record.applied in (NEVER_SAID, record.generation)
+    )
+
+
 def around(desired: ServiceSpec, observed: ServiceSpec) -> ServiceSpec:
     """The tasks of *observed* with what of *desired* restarts none: hosts and replicas follow a rolled back image."""
     revision = {names.REVISION: revision_label(observed)}
@@ -302,12 +317,6 @@ async def apply(actions: Iterable[Action], record: Record, world: World) -> None
                 await world.remove_secret(object_id)
 
 
-def last_error(tasks: Iterable[Task]) -> str:
-    """The engine's sentence about the newest task that failed; empty if none did."""
-    failed = [task for task in tasks if task.error]
-    return max(failed, key=lambda task: task.since.timestamp() if task.since else 0.0).error if failed else ""
-
-
 def server_of(platform: Platform, name: str) -> DatabaseServer:
     for server in platform.spec.databases:
         if server.name == name:
@@ -348,27 +357,30 @@ async def reconcile(subject: Subject) -> Result:
             await subject.save(replace(record, latched=revision))
         if subject.known.latched == revision:
             kept = around(desired, observed.spec)
-            if observed.update_state not in ("updating", "rollback_started") and kept != observed.spec:
+            if observed.update_state not in RUNNING and kept != observed.spec:
                 because = drift(kept, observed.spec)
                 await apply((UpdateService(observed.id, observed.version, kept, because),), subject.known, world)
             said = observed.update_message or "no reason given"
-            if error := last_error(await world.engine.list_tasks(service=observed.id)):
-                said = f"{said} ({error})"
+            if (failed := newest_failure(await world.engine.list_tasks(service=observed.id))) is not None:
+                said = f"{said} ({failed.error})"
             raise TerminalError(
                 f"the update did not get healthy and was rolled back: {said}",
                 reason="RolledBack",
                 remedy="the old version keeps serving; change the declaration to try again",
             )
-        # A rollout that runs now is of somebody else's change: while ours runs, the spec is the desired one and there
-        # is nothing to do. A newer spec cancels it.
+        if must_wait(record, desired, observed):
+            changed = ", ".join(each.field for each in drift(desired, observed.spec))
+            return Wait(
+                "RollingOut", f"its update runs; what was changed by hand ({changed}) is put back afterwards", 5.0
+            )
     if actions:
         drifted = record.attempted == revision and drifts.is_settled(subject, secret.mounts(subject.known))
         await apply(actions, record, world)
         if drifted:
             drifts.repaired("app", ("config" if isinstance(each, CreateFile) else "service" for each in actions))
         observed = world.service(desired.name)
-    if record.attempted != revision or record.latched:
-        await subject.save(replace(record, attempted=revision, latched=""))
+    if record.attempted != revision or record.latched or record.applied not in (NEVER_SAID, record.generation):
+        await subject.save(replace(record, attempted=revision, applied=record.generation, latched=""))
     if observed is not None and observed.update_state != "updating":
         await apply(collect(observed, record, files, world.secrets_of(subject.name)), record, world)
     return DONE

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from skep.operator.errors import TerminalError, TransientError
+from skep.operator.loop.backoff import Backoff
 from skep.operator.loop.registry import Result, Wait
+from skep.operator.reconcilers import waiting
 from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.status import Finding, Phase, Status
 from skep.operator.sources.fleet import Absent, Broken, Fate
 
 # What rarely mends itself: told as Degraded at once, though it is tried again.
-BROKEN = frozenset({"TaskFailing", "TaskStuck", "JobNotStarted"})
+BROKEN = waiting.REASONS | {"JobNotStarted"}
 
 
 def find(
@@ -40,7 +42,10 @@ def find(
 
     def finding(phase: Phase, reason: str, message: str) -> Finding:
         image = record.spec.image if record is not None else ""
-        return Finding(phase, generation, reason, message, urls, image, declared)
+        waits = phase in ("Pending", "Progressing", "Degraded", "Deleting")
+        return Finding(
+            phase, generation, reason, message, urls, image, declared, _next_try(error, result) if waits else ""
+        )
 
     settled = (
         previous is not None
@@ -66,6 +71,21 @@ def find(
             return finding("Suspended", "Suspended", "suspended by its declaration")
         case _:
             return finding("Ready", "Ready", "answers on every host")
+
+
+def _next_try(error: Exception | None, result: Result) -> str:
+    """When the operator looks again by itself, in words that stay the same from one try to the next."""
+    match error, result:
+        case TerminalError(), _:
+            return "when its declaration changes, and at each resync"
+        case TransientError(retry_after_s=float() as pause), _:
+            return f"every {pause:g} s"
+        case Exception(), _:
+            return f"in growing pauses of up to {Backoff().ceiling_s:g} s"
+        case _, Wait(requeue_after_s=None):
+            return "when something of it changes, and at each resync"
+        case _:
+            return "every few seconds"
 
 
 def _sentence(fate: Broken) -> str:

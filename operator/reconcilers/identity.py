@@ -9,7 +9,7 @@ from skep.operator.errors import TerminalError
 from skep.operator.loop.registry import DONE, Result
 from skep.operator.reconcilers import record as records
 from skep.operator.reconcilers.database import reconciler as database
-from skep.operator.reconcilers.placement import is_placed, place
+from skep.operator.reconcilers.placement import is_placed, place, room_of
 from skep.operator.reconcilers.record import Trace
 from skep.operator.reconcilers.subject import Subject, tenants
 from skep.operator.sources.fleet import Declared
@@ -69,7 +69,9 @@ async def reconcile(subject: Subject) -> Result:
         desired = replace(desired, key_id=key_id)
         if not is_placed(desired):  # counting a fleet for each of its tenants would be quadratic
             async with subject.ports.placing:
-                await subject.save(place(desired, subject.platform, subject.load()))
+                await subject.save(
+                    place(desired, subject.platform, subject.load(), room_of(subject.ports.world.networks))
+                )
             return DONE
     if desired is not None:
         await subject.save(desired)

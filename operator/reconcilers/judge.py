@@ -10,19 +10,19 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from skep.operator import metrics, names
-from skep.operator.engine.spec import Service, Task
 from skep.operator.errors import TransientError
 from skep.operator.loop.clock import Clock
 from skep.operator.loop.registry import DONE, Result, Wait
 from skep.operator.reconcilers import app
 from skep.operator.reconcilers.subject import Subject, tenants
+from skep.operator.reconcilers.waiting import why
 from skep.operator.settings import Settings
 
 PATH = "/.well-known/skep"
@@ -135,19 +135,6 @@ def first_wrong(probes: Iterable[Probe]) -> Probe | None:
     return next((probe for probe in probes if not probe.ok), None)
 
 
-def waiting_for(service: Service, tasks: Sequence[Task]) -> tuple[str, str]:
-    """Reason and sentence for a service that does not run as it should: the engine's own error where it has one."""
-    current = [task for task in tasks if task.wanted in ("running", "new", "ready", "accepted")]
-    for task in current:
-        if task.error:
-            return "TaskStuck", f"{service.name}: {task.error}"
-    if (error := app.last_error(tasks)) and not any(task.state == "running" for task in current):
-        return "TaskFailing", f"{service.name}: {error}"
-    if service.update_state == "updating":
-        return "RollingOut", f"{service.name} is being updated"
-    return "Starting", f"{service.name} is starting"
-
-
 @tenants.reconciler("judge", after=("app",))
 async def reconcile(subject: Subject) -> Result:
     record, ports = subject.known, subject.ports
@@ -177,5 +164,5 @@ async def reconcile(subject: Subject) -> Result:
     running = [task for task in tasks if task.state == "running" and task.wanted == "running"]
     if len(running) >= service.spec.replicas and service.update_state != "updating":
         return Wait("NotRouted", wrong.said, edge.look_again_s(subject.name))
-    reason, message = waiting_for(service, tasks)
-    return Wait(reason, message, edge.look_again_s(subject.name))
+    cause = why(service, tasks, ports.clock.now())
+    return Wait(cause.reason, str(cause), edge.look_again_s(subject.name))

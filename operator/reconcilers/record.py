@@ -35,8 +35,8 @@ class Record:
 
     *server* and *system_id*: where the database was placed and what that server called itself then.
     *provisioned*: the database was complete once; from then on it is never made again without a person.
-    *generation* counts changes of *spec*. *attempted*: the revision last sent to the engine; *latched*: the revision
-    that the engine rolled back. *schema*: the image digest that last brought the schema up to date; *schema_failed*:
+    *generation* counts changes of *spec*. *attempted*: the revision last sent to the engine, and *applied* the
+    generation that it was sent for; *latched*: the revision that the engine rolled back. *schema*: the image digest that last brought the schema up to date; *schema_failed*:
     the one that could not, and *schema_said* what it said.
     """
 
@@ -58,6 +58,7 @@ class Record:
     schema_failed: str = ""
     schema_said: str = ""
     attempted: str = ""
+    applied: int = 0
     latched: str = ""
     leaving: Leaving = ""
     version: int = 0  # of the config it was read from: writes are compared against it
@@ -90,6 +91,8 @@ def labels_of(record: Record) -> dict[str, str]:
         f"{_PREFIX}provisioned": "true" if record.provisioned else "false",
         f"{_PREFIX}spec": dump_spec(record.spec),
     }
+    if record.applied:
+        labels[f"{_PREFIX}applied"] = str(record.applied)
     return labels | {f"{_PREFIX}{field}": value for field in _TEXT_FIELDS if (value := getattr(record, field))}
 
 
@@ -127,6 +130,7 @@ def from_config(config: Config) -> Record:
             generation=int(label("generation")),
             secret_generation=int(label("secret_generation")),
             provisioned=label("provisioned") == "true",
+            applied=int(label("applied") or 0),
             version=config.version,
             **{field: label(field) for field in _TEXT_FIELDS},  # type: ignore[arg-type]  # `leaving` is ours
         )

@@ -48,6 +48,7 @@ class Status:
     urls: tuple[str, ...] = ()
     image: str = ""
     events: tuple[Event, ...] = ()
+    next_try: str = ""  # when the operator looks again by itself, in words; empty where nothing is waited for
 
     def condition(self, kind: str) -> Condition | None:
         return next((condition for condition in self.conditions if condition.type == kind), None)
@@ -62,7 +63,8 @@ def labels_of(tenant: str, uid: str, status: Status) -> dict[str, str]:
         names.TENANT: tenant,
         names.UID: uid,
         PHASE: status.phase,
-        _LABEL: _STATUS.dump_json(status).decode(),
+        # A field that came later is left out where it says nothing: a report of before stays as it is.
+        _LABEL: _STATUS.dump_json(status, exclude=None if status.next_try else {"next_try"}).decode(),
     }
 
 
@@ -88,6 +90,7 @@ class Finding:
     urls: tuple[str, ...] = ()
     image: str = ""
     declared: str | None = None
+    next_try: str = ""
 
 
 def report(finding: Finding, previous: Status | None, now: datetime) -> Status:
@@ -113,4 +116,6 @@ def report(finding: Finding, previous: Status | None, now: datetime) -> Status:
     last = previous.condition("Ready") if previous is not None else None
     if previous is None or previous.phase != finding.phase or last is None or last.reason != finding.reason:
         events = (*events, Event(now, finding.reason, f"{finding.phase}: {finding.message}"))[-EVENTS_KEPT:]
-    return Status(finding.phase, finding.generation, tuple(conditions), finding.urls, finding.image, events)
+    return Status(
+        finding.phase, finding.generation, tuple(conditions), finding.urls, finding.image, events, finding.next_try
+    )

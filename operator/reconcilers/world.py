@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from skep.operator import names
 from skep.operator.engine.port import Engine
-from skep.operator.engine.spec import Change, Config, Secret, Service, ServiceSpec
+from skep.operator.engine.spec import Change, Config, Network, Secret, Service, ServiceSpec
 from skep.operator.errors import EngineUnavailable, NotFound
 from skep.operator.loop.clock import Clock
 from skep.operator.loop.informer import Informer, Versioned
@@ -97,6 +97,7 @@ class World:
         self._kinds = _Index(self.configs, _config_labels, names.KIND)
         self._secrets_of = _Index(self.secrets, _secret_labels, names.TENANT)
         self._services_of = _Index(self.services, _service_labels, names.TENANT)
+        self.networks: tuple[Network, ...] = ()  # as last listed: they change once a year
         self.heard_at: float | None = None
 
     @staticmethod
@@ -135,7 +136,10 @@ class World:
 
     async def sync(self) -> None:
         """One full list of each kind: a fixed number of calls, however many tenants there are."""
-        await asyncio.gather(*(informer.sync() for informer in self._informers))
+        await asyncio.gather(self._list_networks(), *(informer.sync() for informer in self._informers))
+
+    async def _list_networks(self) -> None:
+        self.networks = await self.engine.list_networks(label=names.NETWORK)
 
     async def follow(self, *, idle_s: float) -> None:
         """List everything, then take hints until the stream breaks or is silent for *idle_s*: it may be a dead one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -108,7 +109,15 @@ class Hive:
         return found
 
     def apps(self) -> dict[int, list[str]]:
-        return {pid: words for pid, words in self.processes().items() if "skep.webapp" in words and "web" in words}
+        """Those that serve a tenant: begun as `web`, or a spare one that took a task and went to its folder."""
+
+        def serves(pid: int, words: list[str]) -> bool:
+            with contextlib.suppress(OSError):
+                taken = Path(os.readlink(f"/proc/{pid}/cwd")).parent.name == "tasks"
+                return "skep.webapp" in words and ("web" in words or ("standby" in words and taken))
+            return False
+
+        return {pid: words for pid, words in self.processes().items() if serves(pid, words)}
 
     def get(self, host: str, path: str = "/", **headers: str) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)

@@ -18,8 +18,8 @@ from skep.operator.engine.embedded.brought import Brought
 from skep.operator.engine.embedded.engine import EmbeddedEngine
 from skep.operator.engine.embedded.files import LogFile
 from skep.operator.engine.embedded.home import Home
+from skep.operator.engine.embedded.programs import digest_of_app
 from skep.operator.engine.embedded.routes import render
-from skep.operator.engine.embedded.workshop import digest_of_app
 from skep.operator.engine.spec import (
     HealthCheck,
     JobSpec,
@@ -166,13 +166,24 @@ async def test_a_task_that_stops_answering_is_replaced(home: Home) -> None:
         assert (await task(engine, "running")).id != first.id
 
 
+async def routed(home: Home, word: str) -> None:
+    """Wait until the edge's only route says *word*."""
+    async with asyncio.timeout(20):
+        while True:
+            if list(home.edge.glob("*.yml")) and word in route_file(home):
+                return
+            await asyncio.sleep(0.02)
+
+
 async def test_the_edge_knows_healthy_tasks_only(home: Home) -> None:
     route = Route("web", ("web.test",), 8080, headers=(("X-Skep-Tenant", "0123"),))
     async with running(home) as engine:
-        await engine.create_service(replace(WEB, route=route))
-        assert '"servers": []' in route_file(home)
+        await engine.create_service(replace(WEB, route=route, replicas=0))
+        await routed(home, '"servers": []')
+        found = await engine.inspect_service("web")
+        await engine.update_service(found.id, found.version, replace(WEB, route=route))
+        await routed(home, '"url": "http://127.0.0.1:')
         await service(engine, count=1)
-        assert '"url": "http://127.0.0.1:' in route_file(home)
         found = await engine.inspect_service("web")
         await engine.remove_service(found.id)
         assert not list(home.edge.glob("*.yml"))

@@ -91,6 +91,19 @@ class Child:
     def is_alive(self) -> bool:
         return self._process.returncode is None
 
+    async def tell(self, text: bytes) -> bool:
+        """Write *text* to its input and close that; False if it is gone. For one that was spawned to listen."""
+        pipe = self._process.stdin
+        if pipe is None or not self.is_alive:
+            return False
+        try:
+            pipe.write(text)
+            await pipe.drain()
+        except ConnectionError:
+            return False
+        pipe.close()
+        return True
+
     def send(self, number: signal.Signals) -> None:
         if self.is_alive:
             with contextlib.suppress(ProcessLookupError):
@@ -134,14 +147,18 @@ class Children:
         cwd: Path,
         account: Account | None = None,
         last_words: signal.Signals = signal.SIGKILL,
+        listens: bool = False,
     ) -> Child:
-        """*last_words* is the signal that it gets when we die. A command that cannot be run exits with 1 and says so."""
+        """*last_words* is the signal that it gets when we die. One that *listens* has an input: see `Child.tell`.
+
+        A command that cannot be run exits with 1 and says so.
+        """
         words = [str(word) for word in command]
         uid, gid = (account.uid, account.gid) if account else (-1, -1)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(int(last_words)), str(uid), str(gid),
-            *words, env=dict(env), cwd=cwd, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE, start_new_session=True,
+            *words, env=dict(env), cwd=cwd, stdin=asyncio.subprocess.PIPE if listens else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         record = self._directory / f"{process.pid}.json"
         note = {"pid": process.pid, "born": born(process.pid), "command": words, "signal": int(last_words)}

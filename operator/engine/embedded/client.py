@@ -15,8 +15,6 @@ from typing import Any
 import aiohttp
 
 from skep.operator.engine.embedded.codec import codec_of, load_error, signature
-from skep.operator.engine.embedded.home import ADMIN_SECRET, Home
-from skep.operator.engine.embedded.postgres import ADMIN, psql
 from skep.operator.engine.spec import (
     Change,
     Config,
@@ -144,6 +142,10 @@ class EmbeddedClient:
 
     async def psql(self, database: str, arguments: Sequence[str]) -> int:
         """PostgreSQL's own client in the foreground, as the admin role; its exit code."""
+        # Here alone: no other command waits for what the server's side needs.
+        from skep.operator.engine.embedded.home import ADMIN_SECRET, Home
+        from skep.operator.engine.embedded.postgres import ADMIN, psql
+
         home = Home(self._socket.parent)
         port = home.postgres_port()
         password = (home.secrets / ADMIN_SECRET).read_text()

@@ -14,10 +14,12 @@ import aiohttp
 from skep.operator.engine.embedded.children import Children
 from skep.operator.engine.embedded.home import Home
 from skep.operator.engine.embedded.jobs import Jobs
+from skep.operator.engine.embedded.programs import APP, Program, digest_of_app, repository
 from skep.operator.engine.embedded.routes import Routes
 from skep.operator.engine.embedded.service import Runner
+from skep.operator.engine.embedded.spare import Spare
 from skep.operator.engine.embedded.store import Kind, Store, StoredNetwork, StoredSecret, new_id
-from skep.operator.engine.embedded.workshop import APP, Program, Workshop, digest_of_app, repository
+from skep.operator.engine.embedded.workshop import Workshop
 from skep.operator.engine.rules import carries, check_config, check_label, check_secret, check_service_name, files
 from skep.operator.engine.spec import (
     CONNECTED,
@@ -38,6 +40,9 @@ from skep.operator.engine.spec import (
 )
 from skep.operator.errors import EngineRefused, EngineUnavailable, InUse, NameTaken, NotFound, VersionConflict
 
+FIRST_TASK_S = 0.5  # what a first task takes; its host answers 503 if it takes longer
+SPARE_AFTER_S = 2.0  # first come the tasks of before
+
 
 class EmbeddedEngine:
     """See the port. Made in a running loop; `start` begins to run what is stored, `close` ends every task."""
@@ -46,7 +51,9 @@ class EmbeddedEngine:
         self._home = home
         self._store = Store(home.state)
         self.children = Children(home.children)
-        self._workshop = Workshop(home, self._store, self.children, programs)
+        app = next((program for program in programs.values() if program in APP.values()), None)
+        self._spare = Spare(self.children, app, home.tasks) if app is not None else None
+        self._workshop = Workshop(home, self._store, self.children, programs, self._spare)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True), cookie_jar=aiohttp.DummyCookieJar()
         )
@@ -64,6 +71,8 @@ class EmbeddedEngine:
             runner = self._run(service)
             runner.start()
             self._rewrite(runner)
+        if self._spare is not None:
+            self._spare.prepare(SPARE_AFTER_S)
 
     # -- configs, secrets, networks ------------------------------------------------------------------------------
 
@@ -166,7 +175,8 @@ class EmbeddedEngine:
         self._store.services.put(service)
         runner = self._run(service)
         runner.start()
-        self._rewrite(runner)
+        # Traefik gathers what comes within its period, so a route without a task would only delay the one with it.
+        asyncio.get_running_loop().call_later(FIRST_TASK_S if spec.replicas else 0.0, self._rewrite, runner)
         self._tell("service", "create", service.id, spec.name)
         return service.id
 
@@ -230,6 +240,8 @@ class EmbeddedEngine:
         """End every job and task. Nothing is forgotten: the next start runs the services again."""
         for stream in self._streams:
             stream.put_nowait(None)
+        if self._spare is not None:
+            await self._spare.close()
         await self._jobs.close()
         await asyncio.gather(*(runner.close() for runner in self._runners.values()))
         for runner in self._leaving.values():

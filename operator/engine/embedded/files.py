@@ -7,9 +7,14 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomically(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
-    """Replace *path*; a reader sees the old or the new content. *durable* waits until it would survive a power cut."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+def write_atomically(
+    path: Path, data: bytes, *, mode: int = 0o600, durable: bool = True, by_way_of: Path | None = None
+) -> None:
+    """Replace *path*; a reader sees the old or the new content. *durable* waits until it would survive a power cut.
+
+    The new content is written *by_way_of* another folder of the same file system, if somebody watches that of *path*.
+    """
+    handle, name = tempfile.mkstemp(dir=by_way_of or path.parent, prefix=".new-")
     try:
         with os.fdopen(handle, "wb") as file:
             os.fchmod(handle, mode)

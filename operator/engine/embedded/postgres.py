@@ -22,7 +22,8 @@ from skep.operator.engine.embedded.children import Account, Child, Children
 from skep.operator.engine.embedded.daemon import Daemon
 from skep.operator.engine.embedded.files import write_atomically
 from skep.operator.engine.embedded.home import Home, can_pass, read_json, write_json
-from skep.operator.engine.embedded.workshop import base_environment, free_port
+from skep.operator.engine.embedded.programs import base_environment
+from skep.operator.engine.embedded.workshop import free_port
 from skep.operator.errors import SkepError, UsageError
 
 ADMIN = "skep_admin"  # as the Platform's database server names it by default

@@ -56,7 +56,8 @@ class Routes:
             return
         data = render(route, ports)
         if self._written.get(service_id) != data:
-            write_atomically(path, data, durable=False)
+            # Traefik would take a file that begins in its folder for a change, and look again only after its period.
+            write_atomically(path, data, durable=False, by_way_of=self._directory.parent)
             self._written[service_id] = data
 
     def clear(self, *, but: Iterable[str]) -> None:

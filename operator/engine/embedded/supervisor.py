@@ -23,9 +23,10 @@ from skep.operator.engine.embedded.daemon import Daemon
 from skep.operator.engine.embedded.engine import EmbeddedEngine
 from skep.operator.engine.embedded.home import Home, admin_password, write_json
 from skep.operator.engine.embedded.postgres import Postgres, installed
+from skep.operator.engine.embedded.programs import APP, Program, base_environment
 from skep.operator.engine.embedded.server import serve
 from skep.operator.engine.embedded.traefik import Traefik, answers, binary, refuse_taken
-from skep.operator.engine.embedded.workshop import APP, Program, base_environment, free_port
+from skep.operator.engine.embedded.workshop import free_port
 from skep.operator.engine.spec import NetworkSpec
 from skep.operator.errors import NameTaken, UsageError
 

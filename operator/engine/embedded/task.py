@@ -20,7 +20,7 @@ from skep.operator.engine.spec import HealthCheck, Service, ServiceSpec, Task
 from skep.operator.errors import SkepError
 
 START_CAP_S = 30.0  # a first answer takes a second here; nobody at a terminal waits minutes for a rollback
-LOOK_FIRST_S = 0.05  # between two looks at a starting task ...
+LOOK_FIRST_S = 0.01  # between two looks at a starting task: one that is not there yet refuses at no cost ...
 LOOK_LATER_S = 0.5  # ... that takes longer than the usual second
 HURRY_S = 1.0  # for a task that nobody can reach
 TWICE_S = 0.1
@@ -72,12 +72,11 @@ class TaskRun:
         log = self._book.open(self.task.id)
         try:
             try:
-                program = self._workshop.program(self.spec.image)
                 env = self._workshop.lay_out(folder, self.spec) | {
                     "SKEP_HOST": "127.0.0.1",
                     "SKEP_PORT": str(self.port),
                 }
-                child = await self._workshop.children.spawn((*program, *self.spec.args), log, env=env, cwd=folder)
+                child = await self._workshop.launch(self.spec.image, self.spec.args, log, env=env, cwd=folder)
             except (SkepError, OSError) as error:
                 self._end("rejected", str(error))
                 return

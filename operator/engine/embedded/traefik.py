@@ -13,10 +13,11 @@ import aiohttp
 from skep.operator.engine.embedded.children import Child, Children
 from skep.operator.engine.embedded.daemon import Daemon
 from skep.operator.engine.embedded.home import Home
-from skep.operator.engine.embedded.workshop import base_environment, free_port
+from skep.operator.engine.embedded.programs import base_environment
+from skep.operator.engine.embedded.workshop import free_port
 from skep.operator.errors import UsageError
 
-REFRESH = "50ms"  # how long it gathers changes of files before it applies them; its default is 2 s
+REFRESH = "10ms"  # how long it gathers changes of files before it applies them; its default is 2 s
 LET_FINISH_S = 5
 
 

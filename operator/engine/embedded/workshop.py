@@ -1,45 +1,22 @@
-"""What every task and job is made with: programs by image, files and environment, a free port."""
+"""What every task and job is made with: files, environment, a process, a free port."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import os
 import shutil
 import socket
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
-from skep.operator.engine.embedded.children import Children
+from skep.operator.engine.embedded.children import Child, Children, Sink
 from skep.operator.engine.embedded.home import Home
+from skep.operator.engine.embedded.programs import APP, Program, base_environment, repository
+from skep.operator.engine.embedded.spare import Spare
 from skep.operator.engine.embedded.store import Store
 from skep.operator.engine.spec import JobSpec, Mount, ServiceSpec
 from skep.operator.errors import EngineRefused
 
-Program = tuple[str, ...]
-APP: Mapping[str, Program] = {"skep": (sys.executable, "-P", "-m", "skep.webapp")}
 NODE = "here"
-
-
-def repository(image: str) -> str:
-    """The last word of an image's name: `skep` of `registry.example.com/team/skep:1.0@sha256:...`."""
-    name = image.partition("@")[0].rpartition("/")[2]
-    return name.partition(":")[0]
-
-
-def digest_of_app() -> str:
-    """Of the installed app's version and files: changed code counts as a new image, as a build would make it one."""
-    found = importlib.util.find_spec("skep.webapp")
-    said = hashlib.sha256(version("skep").encode())
-    for folder in (found.submodule_search_locations or ()) if found else ():
-        for path in sorted(Path(folder).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                said.update(f"\0{path.relative_to(folder)}\0".encode())
-                said.update(path.read_bytes())
-    return f"sha256:{said.hexdigest()}"
 
 
 @dataclass
@@ -50,6 +27,7 @@ class Workshop:
     store: Store
     children: Children
     programs: Mapping[str, Program] = field(default_factory=lambda: APP)
+    spare: Spare | None = None
     _ports: set[int] = field(default_factory=set)
 
     def program(self, image: str) -> Program:
@@ -61,6 +39,17 @@ class Workshop:
                 remedy="other images run on a swarm",
             )
         return found
+
+    async def launch(
+        self, image: str, arguments: Sequence[str], sink: Sink, *, env: Mapping[str, str], cwd: Path
+    ) -> Child:
+        """A process of *image*: the spare one if it is of that image, else a new one. Raises as `program` does."""
+        program = self.program(image)
+        if (spare := self.spare) is not None and spare.program == program:
+            child = await spare.claim(image, arguments, sink, env=env, cwd=cwd)
+            if child is not None:
+                return child
+        return await self.children.spawn((*program, *arguments), sink, env=env, cwd=cwd)
 
     def lay_out(self, folder: Path, spec: ServiceSpec | JobSpec) -> dict[str, str]:
         """Write the files that *spec* mounts into *folder*; the environment that tells where they are.
@@ -90,11 +79,6 @@ class Workshop:
 
     def give_back(self, port: int) -> None:
         self._ports.discard(port)
-
-
-def base_environment() -> dict[str, str]:
-    """Nothing of ours leaks into a child by accident."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
 
 
 def free_port() -> int:

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from skep.operator import names
-from skep.operator.engine.spec import Config, Image, Mount, Resources, Route, Secret, ServiceSpec, Task, pairs
+from skep.operator.engine.spec import Config, Image, Mount, Resources, Route, Secret, ServiceSpec, pairs
 from skep.operator.errors import TerminalError
 from skep.operator.reconcilers import app
 from skep.operator.reconcilers.app import Collect, CreateFile, CreateService, FieldDrift, UpdateService
 from tests.unit.crds.documents import make_platform
 from tests.unit.reconcilers.tenants import (
     IMAGE,
-    NOW,
     PLATFORM,
     SETTINGS,
     UID,
@@ -268,23 +267,6 @@ def test_what_restarts_no_task_goes_around_a_rolled_back_image() -> None:
     assert app.around(old, old) == old
 
 
-@pytest.mark.parametrize(
-    ("errors", "last"),
-    [
-        pytest.param([], "", id="no task"),
-        pytest.param(["", ""], "", id="no error"),
-        pytest.param(["first", "second"], "second", id="the newest"),
-        pytest.param(["first", ""], "first", id="healthy since"),
-    ],
-)
-def test_the_newest_error_is_told(errors: list[str], last: str) -> None:
-    tasks = [
-        Task(str(n), "s", 1, "node", "failed", "shutdown", error=error, since=NOW.replace(second=n))
-        for n, error in enumerate(errors)
-    ]
-    assert app.last_error(tasks) == app.last_error(tasks[::-1]) == last
-
-
 # collect
 
 
@@ -315,3 +297,33 @@ def test_a_server_that_left_the_platform_is_told() -> None:
     with pytest.raises(TerminalError, match="no longer has database server gone"):
         app.server_of(make_platform(), "gone")
     assert make_spec().hosts == ("acme.localhost",)
+
+
+# a rollout that runs
+
+
+@pytest.mark.parametrize(
+    ("state", "runs", "applied", "waits"),
+    [
+        pytest.param("updating", "ours", 3, True, id="by hand, while ours rolls out"),
+        pytest.param("rollback_started", "ours", 3, True, id="by hand, while the engine goes back to ours"),
+        pytest.param("updating", "ours", 2, False, id="the declaration changed again"),
+        pytest.param("updating", "other", 3, False, id="somebody rolls other tasks out"),
+        pytest.param("completed", "ours", 3, False, id="nothing rolls out"),
+        pytest.param("none", "ours", 3, False, id="nothing ever did"),
+    ],
+)
+def test_what_is_changed_by_hand_waits_for_the_rollout_of_ours(
+    state: Any, runs: str, applied: int, waits: bool
+) -> None:
+    record = make_record(generation=3, applied=applied)
+    wanted = desired(record)
+    there = replace(wanted, replicas=5, image=wanted.image if runs == "ours" else "skep:other")
+    assert app.must_wait(record, wanted, make_service(there, update_state=state)) is waits
+
+
+def test_the_engine_watches_an_update_longer_than_a_start_may_take() -> None:
+    health, policy = app.HEALTH, app.UPDATE
+    assert policy.monitor_s > health.start_period_s + health.interval_s * health.retries
+    assert policy.order == "start-first"
+    assert policy.failure_action == "rollback"
