@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import get_args
@@ -22,6 +22,7 @@ from skep.operator.errors import TerminalError
 from skep.operator.loop.clock import Clock
 from skep.operator.reconcilers import status
 from skep.operator.reconcilers.database.servers import Servers
+from skep.operator.reconcilers.placement import fills, load_of, room_of
 from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.status import Phase
 from skep.operator.reconcilers.world import World
@@ -48,6 +49,7 @@ class _Row:
     fate: Fate
     phase: str
     lines: tuple[str, ...]
+    load: Mapping[str, int]  # what it takes of its places, as `placement.load_of` counts
 
 
 class TenantSeries:
@@ -81,7 +83,24 @@ class TenantSeries:
         phases = Counter(row.phase for row in rows.values())
         parts.append("# HELP skep_tenants Tenants by phase\n# TYPE skep_tenants gauge\n")
         parts.extend(f'skep_tenants{{phase="{phase}"}} {phases[phase]}\n' for phase in get_args(Phase))
+        await asyncio.sleep(0)
+        parts.extend(self._networks(fleet, rows.values()))
         return "".join(parts).encode()
+
+    def _networks(self, fleet: Fleet, rows: Iterable[_Row]) -> Iterator[str]:
+        """Addresses of the platform's networks, as placement counts them: a few for the updates under way."""
+        yield "# HELP skep_network_addresses Addresses that tenants may have, by network\n"
+        yield "# TYPE skep_network_addresses gauge\n"
+        load: dict[str, int] = {}
+        for row in rows:
+            for key, number in row.load.items():
+                load[key] = load.get(key, 0) + number
+        places = fills(fleet.platform, load, room_of(self._world.networks)) if fleet.platform is not None else ()
+        for fill in places:
+            if fill.kind != "server":
+                free = max(0, fill.room - fill.used)
+                for state, number in (("used", fill.used), ("free", free)):
+                    yield f'skep_network_addresses{{network="{escape(fill.name)}",state="{state}"}} {number}\n'
 
     async def _everybody(self, fleet: Fleet) -> list[str]:
         """Who is declared, has a record or a report; by their labels, for parsing a fleet's records would take a while."""
@@ -126,9 +145,8 @@ class TenantSeries:
                 if is_ready
                 else f'skep_tenant_not_ready{label},phase="{escape(phase)}",reason="{escape(reason)}"}} 1\n',
             )
-        return _Row(
-            report.version if report is not None else 0, config.version if config is not None else 0, fate, phase, lines
-        )
+        versions = report.version if report is not None else 0, config.version if config is not None else 0
+        return _Row(*versions, fate, phase, lines, load_of([record]) if record is not None else {})
 
 
 def _generation(record: Record, fate: Fate) -> int:

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bench.scrape import fill
 from skep.operator import names
 from skep.operator.engine.memory import MemoryEngine
-from skep.operator.engine.spec import Config, pairs
+from skep.operator.engine.spec import Config, Network, pairs
 from skep.operator.hive import Hive
 from skep.operator.keys import RootKey
 from skep.operator.reconcilers import record as records
@@ -19,7 +19,7 @@ from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.status import Finding, Phase, Status
 from skep.operator.settings import Settings
 from tests.fakes.clock import VirtualClock
-from tests.unit.reconcilers.tenants import NOW, make_record
+from tests.unit.reconcilers.tenants import NOW, PLATFORM, make_record
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -125,3 +125,15 @@ async def test_ages_are_absent_until_there_is_something_to_age(hive: Hive) -> No
     found = await samples(hive)
     assert not [name for name, _ in found if name.endswith(("resync_timestamp_seconds", "heard_timestamp_seconds"))]
     assert not hive.reachable
+
+
+async def test_addresses_of_networks_are_counted_as_placement_counts_them(hive: Hive) -> None:
+    hive._surveyor.fleet = replace(hive.fleet, platform=PLATFORM)
+    hive.world.networks = (Network("n", "skep-edge-1", (), ("10.0.0.0/28",)),)
+    put(hive, make_record())
+    used = make_record().spec.replicas + 1
+    found = await samples(hive)
+    assert {labels: value for (name, labels), value in found.items() if name == "skep_network_addresses"} == {
+        (("network", "skep-edge-1"), ("state", "used")): used,
+        (("network", "skep-edge-1"), ("state", "free")): 16 - 8 - used,
+    }
