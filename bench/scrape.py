@@ -7,6 +7,7 @@ database: a scrape asks nobody.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -82,6 +83,7 @@ async def watched(hive: Hive) -> tuple[float, float, int]:
             now = time.perf_counter()
             longest, before = max(longest, now - before), now
 
+    gc.disable()  # whoever happens to make the last straw pays for all: told as a row of its own
     turning = asyncio.create_task(turn())
     await asyncio.sleep(0)
     started = time.perf_counter()
@@ -89,6 +91,7 @@ async def watched(hive: Hive) -> tuple[float, float, int]:
     took = time.perf_counter() - started
     done = True
     await turning
+    gc.enable()
     return took, longest, len(body)
 
 
@@ -105,6 +108,9 @@ async def _run() -> Report:
     for turn in range(2, 5):
         fill(hive, TENANTS, ready=turn % 2 == 0, at=turn)
         changed.append(await watched(hive))
+    started = time.perf_counter()
+    gc.collect()
+    collected = time.perf_counter() - started
     stalls = [each[1] * 1000 for each in (first, *same, *changed)]
     return Report(
         "scrape",
@@ -115,11 +121,12 @@ async def _run() -> Report:
                 spread=spread([each[0] for each in same])),
             Row("everything changed since the last", median([each[0] for each in changed]), "s", aim=Aim(2.0),
                 spread=spread([each[0] for each in changed])),
-            Row("the longest that other work waited", max(stalls), "ms", aim=Aim(100.0)),
+            Row("the longest that other work waited", max(stalls), "ms", aim=Aim(50.0)),
+            Row("a full garbage collection of that heap", collected * 1000, "ms"),
             Row("size of the answer", same[0][2] / 1e6, "MB"),
         ),
         (
             "a hive of the memory engine that does not run; records and reports as a list would bring them",
-            "while all are read anew, collecting garbage is what other work waits for longest",
+            "garbage was not collected during a scrape; in an operator it may be, and other work waits for that too",
         ),
     )  # fmt: skip
