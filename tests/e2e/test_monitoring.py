@@ -127,14 +127,15 @@ def shown(section: str) -> list[str]:
 
 def ask(hive: Hive, query: str) -> dict[str, float]:
     """Values of an instant query by their labels, as people write them; {} while Prometheus does not answer."""
-    for container in hive.containers("skep-monitoring_prometheus"):
-        words = ["promtool", "query", "instant", "--format=json", "http://127.0.0.1:9090", query]
-        code, text = inside(container, words)
-        if code == 0:
-            return {
-                ",".join(f"{key}={value}" for key, value in sorted(each["metric"].items())): float(each["value"][1])
-                for each in json.loads(text)
-            }
+    words = ["promtool", "query", "instant", "--format=json", "http://127.0.0.1:9090", query]
+    for _ in range(3):  # an exec on a busy engine may lose its output
+        for container in hive.containers("skep-monitoring_prometheus"):
+            code, text = inside(container, words)
+            if code == 0 and text:
+                return {
+                    ",".join(f"{key}={value}" for key, value in sorted(each["metric"].items())): float(each["value"][1])
+                    for each in json.loads(text)
+                }
     return {}
 
 
@@ -145,8 +146,8 @@ def test_a_broken_tenant_becomes_a_message_and_its_repair_another(hive: Hive, re
     assert hive.status_of("acme.localhost") == 200
     counted = 'sum by (service) (traefik_service_requests_total{service="skep-acme-web@swarm"})'
     hive.until(lambda: ask(hive, counted), what="Traefik counts by tenant, under the name that the rules expect")
-    assert ask(hive, 'sum(traefik_entrypoint_requests_total{entrypoint="web", code="200"}) > 0')
-    assert ask(hive, 'skep_tenant_ready{tenant="lost"} == 1')
+    for said in ('traefik_entrypoint_requests_total{entrypoint="web"} > 0', 'skep_tenant_ready{tenant="lost"} == 1'):
+        hive.until(lambda said=said: ask(hive, said), what=said)  # type: ignore[misc]  # a bound default
 
     code, said = inside(hive.containers("skep-acme-web")[0], ["python", "-c", PEEP])
     assert (code, said.strip()) == (0, "403"), "a tenant may not read what the edge counts"
@@ -169,8 +170,8 @@ def test_a_broken_tenant_becomes_a_message_and_its_repair_another(hive: Hive, re
     hive.skep(*remedy.replace("acme", "lost").split()[1:], "--yes")
     hive.until(lambda: hive.phase("lost") == "Ready", within_s=90, what="a new, empty database")
     receiver.until("SkepDatabaseMissing", status="resolved", within_s=60, tenant="lost")
-    firing = ask(hive, 'ALERTS{alertstate="firing", alertname!~"SkepTenant.*|SkepErrorBudget.*"}')
-    assert firing == {}, "a hive that is well is quiet"
+    firing = 'count(ALERTS{alertstate="firing", alertname!~"SkepTenant.*|SkepErrorBudget.*"}) or vector(0)'
+    hive.until(lambda: ask(hive, firing) == {"": 0}, what="a hive that is well is quiet")
 
 
 def type_every_diagnosis(hive: Hive) -> None:
