@@ -4,6 +4,7 @@ SkepError
 ├── TransientError            wait and try again: requeued with backoff
 │   ├── EngineUnavailable       the orchestrator cannot be reached, has no quorum, or missed its deadline
 │   ├── VersionConflict         somebody wrote in between: read again, plan again
+│   ├── NotLeader               another replica leads, or the lease is too short for a write: nothing was sent
 │   ├── InUse                   the object is still referenced: remove what uses it first
 │   └── DatabaseUnavailable     the database server cannot be reached or is out of connections
 ├── TerminalError             trying again changes nothing: the declaration (or the world) must change
@@ -43,6 +44,9 @@ class EngineUnavailable(TransientError): ...
 
 
 class VersionConflict(TransientError): ...
+
+
+class NotLeader(TransientError): ...
 
 
 class InUse(TransientError): ...

@@ -2,6 +2,8 @@
 
 It reads as the flow does: the surveyor turns revisions into fates, `_reconcile` takes one tenant through its
 reconcilers, `_report` writes what came of it. Everything else wakes one of these three.
+
+Of several replicas one leads. The others see all that it sees and keep it, and write nothing.
 """
 
 from __future__ import annotations
@@ -10,21 +12,32 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from skep.operator import logs, metrics, names
+from skep.operator import formats, logs, metrics, names
+from skep.operator.engine.fenced import Fenced
 from skep.operator.engine.measured import measured
 from skep.operator.engine.port import Engine
 from skep.operator.engine.spec import Config
-from skep.operator.errors import NameTaken, NotFound, SkepError, TerminalError, TransientError, VersionConflict
+from skep.operator.errors import (
+    NameTaken,
+    NotFound,
+    NotLeader,
+    SkepError,
+    TerminalError,
+    TransientError,
+    VersionConflict,
+)
 from skep.operator.keys import RootKey
+from skep.operator.leadership import ConfigStore, is_released, while_leading
 from skep.operator.loop.backoff import Backoff
-from skep.operator.loop.clock import Clock
+from skep.operator.loop.clock import Clock, first
 from skep.operator.loop.controller import Controller, Outcome
+from skep.operator.loop.lease import Lease, new_holder
 from skep.operator.loop.queue import Lane, WorkQueue
 from skep.operator.loop.registry import Done, Reconciler, Result, Wait
 from skep.operator.reconcilers import deletion, fallback, identity, judge, schema, status
@@ -35,6 +48,7 @@ from skep.operator.reconcilers.database.template import Templates
 from skep.operator.reconcilers.finding import find
 from skep.operator.reconcilers.placement import load_of
 from skep.operator.reconcilers.record import Record
+from skep.operator.reconcilers.roster import Roster
 from skep.operator.reconcilers.subject import Images, Ports, Subject, tenants
 from skep.operator.reconcilers.world import World
 from skep.operator.scrape import Known, TenantSeries
@@ -51,26 +65,39 @@ ANSWERS = frozenset(
     {"ok", "NotFound", "NameTaken", "VersionConflict", "InUse", "EngineRefused"}
 )  # of calls to the engine
 DELETION: Reconciler[Subject] = Reconciler("deletion", (), deletion.delete)
+STOP_S = 1.0  # for what is in hand, when told to stop: a follower waits for the lease
 SURVEY_QUIET_S = 0.05  # revisions and approvals that arrive together are surveyed together
 
 
 class Hive:
-    """One operator. `run` returns after `stop`, or raises what nobody could handle."""
+    """One operator. `run` returns after `stop`, or raises what nobody could handle.
 
-    def __init__(self, engine: Engine, settings: Settings, keys: RootKey, clock: Clock) -> None:
+    *sole*: no other operator of this hive can be alive, so an earlier one's lease is not waited for.
+    """
+
+    def __init__(self, engine: Engine, settings: Settings, keys: RootKey, clock: Clock, *, sole: bool = False) -> None:
         self.settings = settings
         self.clock = clock
         self.synced_at: float | None = None  # when the last full list was followed to its end
         self.answered_at: float | None = None  # by the engine, last; on the clock's monotonic scale
-        self.world = World(measured(engine, self._called), clock)
         self.registry = CollectorRegistry()  # of what is this operator's own: its queue, what it knows
+        engine = measured(engine, self._called)
+        self.lease = Lease(
+            ConfigStore(engine),
+            clock,
+            holder=new_holder(),
+            ttl_s=settings.lease_s,
+            deadline_s=settings.call_deadline_s,
+            sole=sole,
+        )
+        self.world = World(Fenced(engine, self.lease), clock)
         self.queue: WorkQueue[str] = WorkQueue(
             clock, observer=metrics.QueueMetrics("tenant", clock.monotonic, self.registry)
         )
-        self.ready = asyncio.Event()
+        self.ready = asyncio.Event()  # everything was seen once, whether it leads or follows
         self._ports = Ports(
             world=self.world,
-            servers=Servers(settings),
+            servers=Servers(settings, self.lease, keys.own_fingerprint),
             templates=Templates(self.world, keys, clock, settings),
             edge=judge.Edge(settings, clock),
             images=Images(self.world, clock),
@@ -78,16 +105,19 @@ class Hive:
             clock=clock,
             settings=settings,
         )
-        self._tenants = TenantSeries(self.world, lambda: self.fleet, self._parse)
+        self._roster = Roster(self.world)
+        self._tenants = TenantSeries(self.world, lambda: self.fleet, self._roster.get)
         self.registry.register(
             Known(self.world, clock, lambda: self.fleet, self._ports.servers, lambda: self.synced_at)
         )
-        self._surveyor = Surveyor(self.world, self._records, self.queue.add)
+        self._surveyor = Surveyor(self.world, self._roster.all, self.queue.add)
         self._chain = tenants.in_order()
-        self._parsed: dict[str, tuple[int, Record]] = {}  # by the record's config: parsing costs, a fleet is read often
         self._fallback: tuple[object, dict[str, Any]] | None = None
         self._survey_due = asyncio.Event()
         self._requests_due = asyncio.Event()
+        self._resync_due = asyncio.Event()
+        self._took_up = asyncio.Event()  # everything was seen once by who leads now
+        self._listed_in = 0  # the reign in which the last list began
         self._stopping = asyncio.Event()
         self._draw = random.Random()  # noqa: S311 - jitter, not a secret
 
@@ -103,40 +133,63 @@ class Hive:
 
     async def run(self) -> None:
         self.world.wake(tenant=self.queue.add, sources=self._survey_due.set, request=self._requests_due.set)
-        controller = Controller(self.queue, self._reconcile, workers=self.settings.workers)
+        self.world.configs.subscribe(self._see_lease)
         background = [
             asyncio.create_task(loop, name=name)
             for name, loop in {
+                "lease": self.lease.run(),
                 "follow": self._follow(),
                 "resync": self._resync(),
                 "survey": self._survey_when_due(),
-                "requests": self._consume_when_due(),
             }.items()
         ]
-        work = asyncio.create_task(self._work(controller), name="workers")
+        lead = asyncio.create_task(while_leading(self.lease, self._lead), name="lead")
+        stopping = asyncio.create_task(self._stopping.wait(), name="stopping")
         try:
-            done, _ = await asyncio.wait({work, *background}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({stopping, lead, *background}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()  # a loop that ended by itself is a bug: let it be seen
-            await work
+            await self._finish(lead)
         finally:
             self.queue.close()
-            for task in (*background, work):
+            for task in (*background, lead, stopping):
                 task.cancel()
-            await asyncio.gather(work, *background, return_exceptions=True)
+            await asyncio.gather(*background, lead, stopping, return_exceptions=True)
             await self._ports.templates.close()
             await self._ports.servers.close()
             await self._ports.edge.close()
+        await self.lease.release()  # last, and only here: whoever takes it finds nothing of ours under way
 
-    async def _work(self, controller: Controller[str]) -> None:
-        """No tenant is judged before everything was seen once."""
-        waits = [asyncio.ensure_future(event.wait()) for event in (self.ready, self._stopping)]
+    async def _finish(self, lead: asyncio.Task[None]) -> None:
+        """Who stops ends what is in hand, if that is soon; the rest is as if it had been killed there."""
+        if self.lease.leading.is_set():
+            await first(self.clock.sleep(STOP_S), asyncio.wait({lead}))
+
+    async def _lead(self) -> None:
+        """What only the leader does, until it is cancelled or the queue is closed. It begins with a full list."""
+        if self._listed_in != self.lease.reign:  # nor does one list what is being listed
+            self._resync_due.set()
+        await first(self._took_up.wait(), self._stopping.wait())
+        controller = Controller(self.queue, self._reconcile, workers=self.settings.workers)
+        work = asyncio.create_task(controller.run(), name="workers")
+        requests = asyncio.create_task(self._consume_when_due(), name="requests")
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({work, requests}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            for wait in waits:
-                wait.cancel()
-        await controller.run()
+            self._took_up.clear()
+            work.cancel()
+            requests.cancel()
+            await asyncio.gather(work, requests, return_exceptions=True)
+            await self._ports.templates.close()
+            await self._ports.servers.close()
+
+    def _see_lease(self, old: Config | None, new: Config | None) -> None:
+        """A lease that was let go is taken at once, not at the next look."""
+        config = new if new is not None else old
+        if config is not None and config.name == names.LEASE and (new is None or is_released(new)):
+            self.lease.nudge()
 
     async def exposition(self) -> bytes:
         """Everything for Prometheus, in its text format; other work goes on while a large fleet is written out."""
@@ -158,36 +211,45 @@ class Hive:
         """What Traefik polls every two seconds; made anew only when a record changed."""
         records_now = frozenset((config.id, config.version) for config in self.world.of_kind("record"))
         if self._fallback is None or self._fallback[0] != records_now:
-            self._fallback = (records_now, fallback.configuration(self._records().values()))
+            self._fallback = (records_now, fallback.configuration(self._roster.all().values()))
         return self._fallback[1]
 
     # Seeing
 
     async def _resync(self) -> None:
-        """Full lists, on start and on a jittered period: a fixed number of calls, however many tenants there are."""
+        """Full lists: on start, on taking the lead, and on a jittered period; as many calls for any number of tenants."""
         pause = Backoff(first_s=0.5, ceiling_s=15.0)
         failures = 0
+        await self.lease.tried.wait()  # who leads at once need not list everything twice
         while True:
+            self._resync_due.clear()
             try:
                 await self.resync()
                 failures = 0
-                await self.clock.sleep(self.settings.resync_s * self._draw.uniform(0.9, 1.1))
+                wait = self.settings.resync_s * self._draw.uniform(0.9, 1.1)
             except Exception as error:  # noqa: BLE001 - the tenants' own loop must not die of it
                 failures += 1
                 _tell("resync failed", error, failures=failures)
-                await self.clock.sleep(pause.delay(failures, self._draw))
+                wait = pause.delay(failures, self._draw)
+            await first(self.clock.sleep(wait), self._resync_due.wait())
 
     async def resync(self) -> None:
-        """List everything, survey, read each server's catalog once, and give every tenant its turn."""
+        """List everything and survey; who leads reads each server's catalog once, and gives every tenant its turn."""
+        leads = self.lease.leading.is_set()
+        reign = self._listed_in = self.lease.reign
         await self.world.sync()
-        await self._surveyor.announce(self._ports.keys, self.settings)
+        if leads:
+            await self._surveyor.announce(self._ports.keys, self.settings)
         await self._survey()
-        await self._ports.servers.refresh()
-        for name in self._names():
-            self.queue.add(name, Lane.RESYNC)
+        if leads:
+            await self._ports.servers.refresh()
+            for name in self._names():
+                self.queue.add(name, Lane.RESYNC)
         self.synced_at = self.clock.monotonic()
         metrics.resyncs.inc()
         self._requests_due.set()
+        if leads and reign == self.lease.reign and self.lease.leading.is_set():
+            self._took_up.set()
         self.ready.set()
 
     async def _follow(self) -> None:
@@ -207,30 +269,10 @@ class Hive:
 
     def _names(self) -> list[str]:
         reported = {dict(config.labels).get(names.TENANT, "") for config in self.world.of_kind("status")}
-        return sorted({*self.fleet.tenants, *self.fleet.absent, *self._records(), *reported} - {""})
-
-    def _records(self) -> Mapping[str, Record]:
-        configs = self.world.of_kind("record")
-        found = {}
-        for config in configs:
-            try:
-                record = self._parse(config)
-            except TerminalError:  # told by that tenant's own reconcile
-                continue
-            found[record.name] = record
-        if len(self._parsed) > len(configs):
-            ids = {config.id for config in configs}
-            self._parsed = {object_id: known for object_id, known in self._parsed.items() if object_id in ids}
-        return found
-
-    def _parse(self, config: Config) -> Record:
-        known = self._parsed.get(config.id)
-        if known is None or known[0] != config.version:
-            known = self._parsed[config.id] = config.version, records.from_config(config)
-        return known[1]
+        return sorted({*self.fleet.tenants, *self.fleet.absent, *self._roster.all(), *reported} - {""})
 
     async def _survey(self) -> None:
-        await self._surveyor.survey()
+        await self._surveyor.survey(remember=self.lease.leading.is_set())
         if self.fleet.platform is not None:
             await self._ports.servers.adopt(self.fleet.platform)
 
@@ -254,8 +296,7 @@ class Hive:
     # Requests
 
     async def _consume_when_due(self) -> None:
-        await self.ready.wait()  # before the first survey an approval would fall on nothing
-        while True:
+        while True:  # not before the first survey: an approval would fall on nothing
             await self._requests_due.wait()
             self._requests_due.clear()
             for config in self.world.of_kind("request"):
@@ -272,6 +313,11 @@ class Hive:
         if config is None:
             return
         try:
+            formats.check(config.name, dict(config.labels))
+        except TerminalError as newer:  # left for who knows it
+            log.error("request not understood", extra={"request": config.name, "error": str(newer)})
+            return
+        try:
             request = approvals.from_config(config)
             log.info("request", extra={"verb": request.verb, "target": request.target, "author": request.author})
             await self._survey()  # what the person saw may be newer than what was surveyed last
@@ -281,7 +327,7 @@ class Hive:
             elif request.verb == "forced-delete":
                 await self._surveyor.force_deletion(request.target)
                 self._survey_due.set()
-            elif (held := self._records().get(request.target)) is not None:
+            elif (held := self._roster.all().get(request.target)) is not None:
                 await self._subject(request.target, held).save(records.approve(held, request.verb))
                 self.queue.add(request.target)
         except TransientError:
@@ -292,10 +338,6 @@ class Hive:
 
     # Reconciling
 
-    def _record(self, name: str) -> Record | None:
-        config = self.world.config(names.record(name))
-        return self._parse(config) if config is not None else None
-
     def _subject(self, name: str, record: Record | None) -> Subject:
         platform = self.fleet.platform
         if platform is None:
@@ -305,7 +347,7 @@ class Hive:
                 remedy="publish one: `skep apply manifests/demo`",
             )
         return Subject(
-            name, self.fleet.fate(name), platform, self._ports, lambda: load_of(self._records().values()), record
+            name, self.fleet.fate(name), platform, self._ports, lambda: load_of(self._roster.all().values()), record
         )
 
     async def _reconcile(self, name: str) -> Outcome:
@@ -315,7 +357,7 @@ class Hive:
         error: Exception | None = None
         try:
             with self._told("record"):
-                record = self._record(name)
+                record = self._roster.get(name)
                 subject = self._subject(name, record)
             try:
                 result = await self._steps(subject)
@@ -324,6 +366,8 @@ class Hive:
         except NotFound as missing:  # something a service needs: a network, a secret that went in between
             remedy = "`skep doctor` says what this swarm lacks"
             error = TransientError(missing.message, reason="Missing", remedy=remedy)
+        except NotLeader as lost:  # whoever leads now takes it from the beginning
+            return Outcome(error=lost)
         except VersionConflict as conflict:  # somebody else wrote: look again at once, and say nothing to people
             await self.world.sync()
             return Outcome(error=conflict)

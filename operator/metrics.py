@@ -12,6 +12,7 @@ from functools import cache
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     GCCollector,
     Histogram,
     PlatformCollector,
@@ -52,6 +53,7 @@ engine_call_duration = Histogram(
     registry=REGISTRY, buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 20),
 )  # fmt: skip
 probes = Counter("skep_edge_probes", "Questions of the judge to the edge: ok or failed", ["outcome"], registry=REGISTRY)
+leader = Gauge("skep_leader", "1 while this operator leads, 0 while it follows", registry=REGISTRY)
 resyncs = Counter("skep_resyncs", "Full lists read", registry=REGISTRY)
 streams = Counter(
     "skep_change_streams", "Streams of changes that ended: broken, or silent for too long", registry=REGISTRY

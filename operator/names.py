@@ -18,7 +18,7 @@ REVISION = "skep.revision"  # on a tenant's service: hash of what a task is star
 
 NETWORK = "skep.network"  # on a network: control, edge-1, data-1 ...
 
-Kind = Literal["record", "status", "settings", "request", "sources", "operator", "job"]
+Kind = Literal["record", "status", "settings", "request", "sources", "operator", "job", "lease"]
 
 
 def record(tenant: str) -> str:
@@ -35,6 +35,7 @@ def request(request_id: str) -> str:
 
 SOURCES = "skep.sources"
 OPERATOR = "skep.operator"
+LEASE = "skep.lease"  # which of several operators leads
 
 
 def revision(source: str, number: int) -> str:

@@ -53,17 +53,17 @@ class _Row:
 
 
 class TenantSeries:
-    """*parse* gives a record's value, known by its version."""
+    """*record_of* gives a tenant's record, parsed once a version; it raises TerminalError for one it cannot read."""
 
     def __init__(
         self,
         world: World,
         fleet: Callable[[], Fleet],
-        parse: Callable[[Config], Record],
+        record_of: Callable[[str], Record | None],
     ) -> None:
         self._world = world
         self._fleet = fleet
-        self._parse = parse
+        self._record_of = record_of
         self._rows: dict[str, _Row] = {}
 
     async def text(self) -> bytes:
@@ -128,8 +128,8 @@ class TenantSeries:
         generation: int | None = 1
         if config is not None:
             try:
-                record = self._parse(config)
-                generation = _generation(record, fate)
+                record = self._record_of(name)
+                generation = _generation(record, fate) if record is not None else None
             except TerminalError:  # told by that tenant's own reconcile
                 generation = None
         label = f'{{tenant="{escape(name)}"'

@@ -41,6 +41,7 @@ class Settings:
     http_port: int = 9120  # /healthz, /readyz, /metrics
     workers: int = 8  # tenants reconciled at once: PostgreSQL gains little beyond 8 clones at a time
     call_deadline_s: float = 5.0  # one engine call; the daemon itself gives up after 20
+    lease_s: float = 15.0  # how long a leader that says nothing is waited for; renewed at a third of it
     job_deadline_s: float = 300.0  # one migration of one tenant
     resync_s: float = 60.0  # a full list even if no event came
     rota_s: float = 600.0  # slow checks that need a connection into each tenant, spread over this period

@@ -43,10 +43,13 @@ class Surveyor:
         self._inputs: object = None
         self._alone = asyncio.Lock()
 
-    async def survey(self) -> None:
-        """Take the newest revisions; if something fails, nothing has changed and it is done again."""
+    async def survey(self, *, remember: bool = True) -> None:
+        """Take the newest revisions; if something fails, nothing has changed and it is done again.
+
+        Who may not write does not *remember*: it knows the fleet and has parsed it, for the day when it leads.
+        """
         async with self._alone:
-            await self._survey()
+            await self._survey(remember=remember)
 
     async def approve_deletions(self, source: str, index: int | None) -> None:
         """A person lets the source's newest revision, the one they saw, delete what the brake holds."""
@@ -85,18 +88,19 @@ class Surveyor:
             with contextlib.suppress(NotFound):  # removed in between: said again at the next resync
                 await self._world.label_config(config, word.labels())
 
-    async def _survey(self) -> None:
+    async def _survey(self, *, remember: bool) -> None:
         revisions = [revision for config in self._world.revisions if (revision := from_config(config)) is not None]
         owners = {name: record.owner for name, record in self._records().items() if record.leaving != "retained"}
         ledger = self._ledger().saw(self._seen)
-        inputs = (frozenset((each.config_id, each.index) for each in revisions), ledger, owners)
+        inputs = (frozenset((each.config_id, each.index) for each in revisions), ledger, owners, remember)
         if inputs == self._inputs:
             return
         fleet = survey(revisions, ledger, owners, read=self._read)
         held = {each.config_id for each in revisions}
         self._readings = {config_id: each for config_id, each in self._readings.items() if config_id in held}
         newest = {state.name: state.newest.index for state in fleet.sources if state.newest is not None}
-        await self._remember(ledger.saw(newest))
+        if remember:
+            await self._remember(ledger.saw(newest))
         self._seen = dict(ledger.saw(newest).seen)
         before = self.fleet
         if fleet.platform is None and before.platform is not None:

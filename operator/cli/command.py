@@ -43,6 +43,7 @@ MODULES = {
     "logs": "reach",
     "invite": "reach",
     "psql": "reach",
+    "drain": "drain",
     "doctor": "doctor",
     "operator": "operator",
 }

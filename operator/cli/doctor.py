@@ -9,15 +9,16 @@ from pathlib import Path
 
 import click
 
-from skep.operator import names
+from skep.operator import formats, names
 from skep.operator.cli import output
 from skep.operator.cli.command import EXIT_FAILED, Shared, command, skep
 from skep.operator.cli.declare import count
 from skep.operator.cli.init import EDGE_NODE, POSTGRES_ADMIN, POSTGRES_NODE, ROOT_KEY
 from skep.operator.cli.view import View, look
 from skep.operator.engine.swarm import SwarmEngine
-from skep.operator.errors import NotFound, SkepError
+from skep.operator.errors import NotFound, SkepError, TerminalError
 from skep.operator.keys import RootKey
+from skep.operator.leadership import grant_of
 from skep.operator.reconcilers.placement import fills, load_of, room_of
 
 STACK_SERVICES = ("skep_operator", "skep_traefik", "skep_postgres")
@@ -106,6 +107,21 @@ async def _swarm(engine: SwarmEngine) -> AsyncIterator[Check]:
         yield Check(f"service {name}", bool(places), where or "no running task", f"docker service ps --no-trunc {name}")
 
 
+def _formats(view: View) -> Iterator[Check]:
+    for config in view.configs:
+        try:
+            formats.check(config.name, dict(config.labels))
+        except TerminalError as newer:
+            yield Check(f"config {config.name}", False, newer.message, newer.remedy)
+
+
+def _leader(view: View) -> Check:
+    for config in view.configs:
+        if config.name == names.LEASE and (grant := grant_of(config)).holder:
+            return Check("leader", True, f"{grant.holder}, term {grant.term}")
+    return Check("leader", False, "no operator leads", "docker service ps --no-trunc skep_operator")
+
+
 def _hive(view: View, key_file: Path | None) -> list[Check]:
     word = view.announcement
     if word is None:
@@ -114,6 +130,7 @@ def _hive(view: View, key_file: Path | None) -> list[Check]:
     checks = [
         Check("operator", True, f"version {word.version}, key {word.key_id} ({word.key_fingerprint})"),
     ]
+    checks += [*_formats(view), _leader(view)]
     if word.version != ours:
         checks.append(
             Check("version", False, f"this command is {ours}", f"use skep {word.version}, or update the operator")

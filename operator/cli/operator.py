@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from pathlib import Path
+from typing import IO
 
 import uvloop
 from aiohttp import web
@@ -41,7 +43,8 @@ def operator() -> None:
 
 async def run(settings: Settings, keys: RootKey) -> None:
     engine = open_engine(settings.engine)
-    hive = Hive(engine, settings, keys, SystemClock())
+    alone = _alone(settings.engine)
+    hive = Hive(engine, settings, keys, SystemClock(), sole=alone is not None)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, hive.stop)
@@ -54,7 +57,21 @@ async def run(settings: Settings, keys: RootKey) -> None:
     finally:
         await runner.cleanup()
         await engine.close()
+        if alone is not None:
+            alone.close()
     log.info("operator stopped")
+
+
+def _alone(engine: str) -> IO[bytes] | None:
+    """The embedded home's lock, which the system takes from a process that dies: with it nobody is waited for.
+
+    None on a swarm, or while an earlier operator of this home is still ending: then its lease is waited for.
+    """
+    if not engine.startswith("embedded:"):
+        return None
+    from skep.operator.engine.embedded.home import Home
+
+    return Home(Path(engine.removeprefix("embedded:")).parent).take_lock("operator.lock")
 
 
 def pages(hive: Hive) -> web.Application:

@@ -82,13 +82,16 @@ async def _deploy(environment: dict[str, str]) -> None:
 
 
 async def _running(engine: SwarmEngine, name: str, deadline: float) -> None:
-    """Wait for a task of the stack's service; the engine's own error if none comes."""
+    """Wait for the tasks of the stack's service; the engine's own error if none comes.
+
+    What finds no node is not waited for while another runs: one manager takes one of two operators.
+    """
     while True:
         try:
             tasks = await engine.list_tasks(service=name)
         except NotFound:
             tasks = ()
-        wanted = [task for task in tasks if task.wanted == "running"]
+        wanted = [task for task in tasks if task.wanted == "running" and task.node]
         if wanted and all(task.state == "running" for task in wanted):
             say(f"{name}: up")
             return

@@ -99,8 +99,9 @@ def view_of(
                     record = records.from_config(config)
                     found_records[record.name] = record
             case "status":
-                if (status := statuses.from_config(config)) is not None:
-                    found_statuses[labels.get(names.TENANT, "")] = status
+                with contextlib.suppress(TerminalError):  # `skep doctor` says so
+                    if (status := statuses.from_config(config)) is not None:
+                        found_statuses[labels.get(names.TENANT, "")] = status
             case "sources":
                 ledger = Ledger.from_labels(labels)
             case "operator":

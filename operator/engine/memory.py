@@ -19,6 +19,7 @@ from hashlib import sha256
 from typing import Any, Literal, TypeVar
 
 from skep.operator.engine.memory_service import MemoryService
+from skep.operator.engine.port import Confirm
 from skep.operator.engine.rules import carries, check_config, check_label, check_secret, check_service_name, files
 from skep.operator.engine.spec import (
     CONNECTED,
@@ -311,7 +312,7 @@ class MemoryEngine:
 
     # -- jobs, logs, changes -------------------------------------------------------------------------------------
 
-    async def run_job(self, spec: JobSpec) -> JobResult:
+    async def run_job(self, spec: JobSpec, *, confirm: Confirm | None = None) -> JobResult:
         def do() -> asyncio.Task[JobResult]:
             if running := self._running_jobs.get(spec.name):
                 return running
@@ -327,6 +328,8 @@ class MemoryEngine:
 
         running = await self._call("run_job", (spec,), do)
         result = await asyncio.shield(running)
+        if confirm is not None:
+            await confirm()
         if self._running_jobs.get(spec.name) is running:
             del self._running_jobs[spec.name]
             self._tell("service", "remove", spec.name, spec.name)

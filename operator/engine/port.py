@@ -7,7 +7,7 @@ retries by itself. Objects are addressed by ID or name wherever *ref* stands.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Protocol
 
 from skep.operator.engine.spec import (
@@ -25,6 +25,8 @@ from skep.operator.engine.spec import (
     ServiceSpec,
     Task,
 )
+
+Confirm = Callable[[], Awaitable[None]]
 
 
 class Configs(Protocol):
@@ -100,8 +102,12 @@ class Services(Protocol):
 
 
 class Engine(Configs, Secrets, Networks, Services, Protocol):
-    async def run_job(self, spec: JobSpec) -> JobResult:
-        """Run to the end, read the result, remove the job. Idempotent by name: a job found is awaited, not doubled."""
+    async def run_job(self, spec: JobSpec, *, confirm: Confirm | None = None) -> JobResult:
+        """Run to the end, read the result, remove the job. Idempotent by name: a job found is awaited, not doubled.
+
+        A job may run for minutes, in which the caller may lose the right to write: *confirm* is awaited before a job
+        that ended is removed, and what it raises leaves the job for the next caller of its name.
+        """
         ...
 
     def logs(self, service: str, *, tail: int | None = 100, follow: bool = False) -> AsyncIterator[LogLine]:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from skep.crds.effective import EffectiveTenant
 from skep.crds.platform import DatabaseServer, Platform
 from skep.operator import names
+from skep.operator.engine.rules import task_part
 from skep.operator.engine.spec import (
     Config,
     HealthCheck,
@@ -246,7 +247,7 @@ def must_wait(record: Record, desired: ServiceSpec, observed: Service) -> bool:
     """
     return (
         observed.update_state in RUNNING
-        and revision_of(observed.spec) == revision_of(desired)
+        and task_part(observed.spec) == task_part(desired)
         and record.applied in (NEVER_SAID, record.generation)
     )
 

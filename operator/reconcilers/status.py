@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from skep.operator import names
+from skep.operator import formats, names
 from skep.operator.engine.spec import Config
 
 _LABEL = "skep.status"
@@ -69,7 +69,11 @@ def labels_of(tenant: str, uid: str, status: Status) -> dict[str, str]:
 
 
 def from_config(config: Config) -> Status | None:
-    """None for a report that cannot be read: it is only a report, the next one replaces it."""
+    """None for a report that cannot be read: it is only a report, the next one replaces it.
+
+    Raises TerminalError for a newer format: that one is not replaced.
+    """
+    formats.check(config.name, dict(config.labels))
     try:
         return _STATUS.validate_json(dict(config.labels).get(_LABEL, ""))
     except ValidationError:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Versioned)
 
 # Reports and messages: they are written or consumed by the operator itself and must not wake a tenant.
-_SILENT_KINDS = frozenset({"status", "request", "sources", "operator", "settings"})
+_SILENT_KINDS = frozenset({"status", "request", "sources", "operator", "settings", "lease"})
 
 
 class _Index(Generic[T]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from skep.operator import names
+from skep.operator import formats, names
 from skep.operator.settings import Settings
 
 _PREFIX = "skep.operator."
@@ -27,6 +27,9 @@ class Announcement:
 
     @classmethod
     def from_labels(cls, labels: Mapping[str, str]) -> Announcement:
+        """Raises TerminalError for a newer format."""
+        formats.check(names.OPERATOR, labels)
+
         def label(field: str) -> str:
             return labels.get(f"{_PREFIX}{field}", "")
 

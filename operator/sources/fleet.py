@@ -17,7 +17,8 @@ from skep.crds.effective import EffectiveTenant, effective
 from skep.crds.platform import Brake, Platform
 from skep.crds.reader import Document, Problem, Reading, read_text
 from skep.crds.tenant import Tenant
-from skep.operator.errors import UsageError
+from skep.operator import formats
+from skep.operator.errors import TerminalError, UsageError
 from skep.operator.sources.ledger import Ledger
 from skep.operator.sources.revision import Revision, by_source, decode
 
@@ -102,11 +103,15 @@ Reader = Callable[[Revision], Reading]
 
 
 def read_revision(revision: Revision) -> Reading:
-    """A damaged body is one problem and an incomplete reading, so nobody concludes an absence from it."""
+    """A damaged body is one problem and an incomplete reading, so nobody concludes an absence from it.
+
+    So is a body that a newer skep wrote in a format of its own.
+    """
     try:
+        formats.check(revision.config_name, {formats.LABEL: revision.format})
         return read_text(decode(revision.body), file=revision.label)
-    except UsageError as error:
-        return Reading((), (Problem(revision.label, 1, 1, error.message, None, None),), complete=False)
+    except (UsageError, TerminalError) as error:
+        return Reading((), (Problem(revision.label, 1, 1, str(error), None, None),), complete=False)
 
 
 def survey(

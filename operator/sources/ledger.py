@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from skep.operator import formats, names
+
 SEEN = "skep.seen."
 APPROVED = "skep.approved."
 FORCED = "skep.forced."
@@ -23,6 +25,9 @@ class Ledger:
 
     @classmethod
     def from_labels(cls, labels: Mapping[str, str]) -> Ledger:
+        """Raises TerminalError for a newer format."""
+        formats.check(names.SOURCES, labels)
+
         def numbers(prefix: str) -> dict[str, int]:
             return {
                 key.removeprefix(prefix): int(value)

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from skep.operator import names
+from skep.operator import formats, names
 from skep.operator.engine.spec import Config
 from skep.operator.errors import UsageError
 
@@ -37,6 +37,7 @@ class Revision:
     digest: str
     author: str | None
     body: bytes
+    format: str = formats.FIRST
 
     @property
     def label(self) -> str:
@@ -95,6 +96,7 @@ def from_config(config: Config) -> Revision | None:
         digest=labels.get(DIGEST) or digest_of(config.data),
         author=labels.get(AUTHOR),
         body=config.data,
+        format=labels.get(formats.LABEL, formats.FIRST),
     )
 
 

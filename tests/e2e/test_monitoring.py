@@ -146,6 +146,7 @@ def test_a_broken_tenant_becomes_a_message_and_its_repair_another(hive: Hive, re
     assert hive.status_of("acme.localhost") == 200
     counted = 'sum by (service) (traefik_service_requests_total{service="skep-acme-web@swarm"})'
     hive.until(lambda: ask(hive, counted), what="Traefik counts by tenant, under the name that the rules expect")
+    assert ask(hive, "sum(skep_leader)") == {"": 1}
     for said in ('traefik_entrypoint_requests_total{entrypoint="web"} > 0', 'skep_tenant_ready{tenant="lost"} == 1'):
         hive.until(lambda said=said: ask(hive, said), what=said)  # type: ignore[misc]  # a bound default
 
@@ -185,7 +186,7 @@ def type_every_diagnosis(hive: Hive) -> None:
         list(pool.map(lambda line: hive.run("bash", "-c", line), sorted(lines)))
 
 
-EVERYBODY = {"job=skep-operator": 1, "job=skep-edge": 1, "job=prometheus": 1, "job=alertmanager": 1}
+EVERYBODY = {"job=skep-operator": 2, "job=skep-edge": 1, "job=prometheus": 1, "job=alertmanager": 1}
 PEEP = """
 import urllib.error, urllib.request
 try:

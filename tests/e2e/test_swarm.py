@@ -196,6 +196,36 @@ def test_no_bad_answer_during_an_image_update_at_20_requests_a_second(
     assert hive.service("skep-busy-web").attrs["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"].startswith(newer)
 
 
+def test_a_drained_node_gives_its_tenants_away_with_no_bad_answer(hive: Hive) -> None:
+    assert hive.swarm is not None
+    crowd = ["roam-a", "roam-b", "roam-c"]
+    hive.declare(*(tenant(name) for name in crowd), source="roaming")
+    hosts = {node.id: node.attrs["Description"]["Hostname"] for node in hive.client.nodes.list()}
+
+    def where(name: str) -> set[str]:
+        tasks = hive.service(f"skep-{name}-web").tasks(filters={"desired-state": "running"})
+        return {hosts[task["NodeID"]] for task in tasks if task["Status"]["State"] == "running"}
+
+    # Not node0, where the edge and the database are: three tenants of one task each stand on more nodes than that one.
+    name, node = next((name, node) for name in crowd for node in where(name) if node != "node0")
+    refused = hive.skep("drain", "node0", check=False)
+    assert refused.returncode == 2
+    assert "keeps PostgreSQL's data" in refused.stderr
+    try:
+        with Load(hive.browser(f"{name}.localhost")) as load:
+            hive.until(lambda: load.sent > 20, what="the load runs")
+            done = hive.skep("drain", node)
+            sent = load.sent
+            hive.until(lambda: load.sent > sent + 300, what="past the last drain")
+        assert f"skep-{name}-web moved" in done.stdout
+        assert load.bad == []
+        assert all(node not in where(each) for each in crowd)
+        drained = next(each for each in hive.client.nodes.list() if hosts[each.id] == node)
+        assert drained.attrs["Spec"]["Availability"] == "drain"
+    finally:
+        hive.run("docker", "node", "update", "--availability", "active", node)
+
+
 def test_a_new_migration_over_old_state_keeps_rows(
     hive: Hive, docker_engine: docker.DockerClient, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,20 @@ def test_a_crashed_part_comes_back(standing: Hive, word: str) -> None:
     until(lambda: bool(found() - {victim}))
     until(lambda: standing.get("acme")[0] == 200)
     assert standing.up().returncode == 0
+
+
+def test_after_a_crash_the_operator_leads_again_without_waiting_for_its_own_lease(standing: Hive) -> None:
+    def term() -> int:
+        configs = [json.loads(path.read_bytes())[0] for path in (standing.home / "state" / "config").glob("*.json")]
+        (labels,) = [dict(each["labels"]) for each in configs if each["name"] == "skep.lease"]
+        return int(labels["skep.lease.term"]) if labels["skep.lease.holder"] else 0
+
+    before = term()
+    (victim,) = [pid for pid, words in standing.processes().items() if words[-2] == "operator"]
+    began = time.monotonic()
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: term() > before)
+    assert time.monotonic() - began < 10.0, "a lease is 15 s, and the last look was up to 5 s ago"
 
 
 def test_a_crashed_database_comes_back(standing: Hive) -> None:

@@ -13,11 +13,19 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 class VirtualClock:
     def __init__(self) -> None:
         self._now = 0.0
+        self._slept = 0.0
         self._sleepers: list[tuple[float, int, asyncio.Event]] = []
         self._order = itertools.count()
 
     def monotonic(self) -> float:
         return self._now
+
+    def boottime(self) -> float:
+        return self._now + self._slept
+
+    def suspend(self, seconds: float) -> None:
+        """The machine sleeps: only the boot-time clock goes on."""
+        self._slept += seconds
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self._now)

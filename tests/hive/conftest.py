@@ -18,7 +18,7 @@ import pytest
 
 from skep.operator import names
 from skep.operator.engine.memory import Call, MemoryEngine
-from skep.operator.engine.spec import Config, JobResult, JobSpec, NetworkSpec, Service
+from skep.operator.engine.spec import Config, JobResult, JobSpec, NetworkSpec, Service, pairs
 from skep.operator.hive import Hive
 from skep.operator.keys import RootKey
 from skep.operator.reconcilers import record, status
@@ -39,6 +39,7 @@ from tests.rig.postgres import Postgres, running_postgres
 ADMIN = "skep_admin"
 SPEED = 10.0  # the operator's clock runs this much faster than the tests'
 SETTLED = ("Ready", "Degraded", "Suspended", "Retained")
+LEASE_S = 36_000.0  # as below: no renewal comes between; what is said of leases has tests of its own
 RESYNC_S = 3600.0  # tests ask for a resync when they want one, so that nothing else can have repaired the world
 
 
@@ -46,6 +47,9 @@ class QuickClock:
     """Real time, quicker: waits of the operator cost a test a tenth."""
 
     def monotonic(self) -> float:
+        return time.monotonic() * SPEED
+
+    def boottime(self) -> float:
         return time.monotonic() * SPEED
 
     def now(self) -> datetime:
@@ -91,6 +95,13 @@ def tenant(name: str, **spec: object) -> str:
     return json.dumps(document)
 
 
+def is_of_lease(call: Call) -> bool:
+    """Of who leads, and of nothing else."""
+    return names.LEASE in call.args or any(
+        isinstance(labels, dict) and labels.get(names.KIND) == "lease" for labels in call.args
+    )
+
+
 class Killer:
     """SIGKILL after the *n*-th write, to the engine or to PostgreSQL: it never returns, and nothing else gets through."""
 
@@ -101,7 +112,7 @@ class Killer:
 
     async def see(self, call: Call) -> None:
         await self._pass()
-        if call.phase == "after" and call.writes:
+        if call.phase == "after" and call.writes and not is_of_lease(call):
             await self._step()
 
     @contextmanager
@@ -166,7 +177,15 @@ class Rig:
             finally:
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
+        self.run_out_lease()
         return None if killer.fired.is_set() else killer.seen
+
+    def run_out_lease(self) -> None:
+        """As if its time had passed: whoever comes need not wait."""
+        for config in self.engine.configs.values():
+            if config.name == names.LEASE:
+                left = {key: value for key, value in config.labels if key != "skep.lease.holder"}
+                self.engine.configs[config.id] = replace(config, version=self.engine.tick(), labels=pairs(left))
 
     async def rest(self, hive: Hive, *, within_s: float = 30.0) -> None:
         await self.until(lambda: self.at_rest(hive), within_s=within_s)
@@ -224,11 +243,23 @@ class Rig:
         return next(config for config in self.engine.configs.values() if config.name == name)
 
     def records(self) -> dict[str, Record]:
-        found = (config for config in self.engine.configs.values() if config.name.startswith("skep.record."))
+        return self.records_but("")
+
+    def records_but(self, tenant: str) -> dict[str, Record]:
+        """Without that of *tenant*, which may be one that we cannot read."""
+        found = (
+            config
+            for config in self.engine.configs.values()
+            if config.name.startswith("skep.record.") and config.name != names.record(tenant)
+        )
         return {one.name: one for one in map(record.from_config, found)}
 
     def service(self, tenant: str) -> Service:
         return self.engine.service(names.service(tenant))
+
+    def written(self) -> list[tuple[str, str]]:
+        """Every write but the lease's."""
+        return [(method, name) for method, name in self.engine.writes if name != names.LEASE]
 
     def made(self) -> Counter[tuple[str, str]]:
         """Creations and deletions of the engine's objects, by name; reports and requests do not count."""
@@ -340,6 +371,7 @@ async def rig(postgres: Postgres, tmp_path: Path) -> AsyncIterator[Rig]:
             edge_url=edge.url,
             addresses=(f"postgres=127.0.0.1:{postgres.port}",),
             resync_s=RESYNC_S,
+            lease_s=LEASE_S,
             proxies=("127.0.0.1",),
         )
         world = Rig(engine, postgres, settings, RootKey("k1", bytes(range(32))), edge, make_engine, {})
@@ -354,6 +386,7 @@ async def make_networks(engine: MemoryEngine) -> None:
 
 async def empty(connection: asyncpg.Connection[asyncpg.Record], *, templates: bool = True) -> None:
     """Drop what an earlier test left: databases first, then roles; *templates* and their roles only if said."""
+    await connection.execute("drop schema if exists skep cascade")
     patterns = [r"t\_%", *([r"skep\_%"] if templates else [])]
     for row in await connection.fetch("select datname from pg_database where datname like any($1)", patterns):
         await connection.execute(f'alter database "{row[0]}" with allow_connections true')

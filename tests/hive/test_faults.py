@@ -215,7 +215,7 @@ async def test_an_operator_with_another_root_key_touches_nothing(rig: Rig) -> No
     async with rig.operator() as hive:
         await asyncio.sleep(0.3)
         assert not hive.ready.is_set()
-    assert rig.engine.writes == []
+    assert rig.written() == []
     assert {each.id for each, _ in rig.engine.secrets.values()} == secrets
 
 
@@ -485,6 +485,6 @@ async def test_fifty_tenants_become_ready(rig: Rig) -> None:
         await rig.rest(hive)
         rig.engine.writes.clear()
         await rig.resync(hive)
-        assert rig.engine.writes == []
+        assert rig.written() == []
     assert len(await rig.databases()) == 50
     assert max(rig.made().values(), default=0) == 0

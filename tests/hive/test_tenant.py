@@ -31,7 +31,7 @@ async def test_nothing_to_do_writes_nothing(rig: Rig) -> None:
     async with rig.operator() as hive:
         for _ in range(3):
             await rig.resync(hive)
-    assert rig.engine.writes == []
+    assert rig.written() == []
 
 
 async def test_a_newer_operator_over_the_same_objects_restarts_no_task(rig: Rig) -> None:
@@ -311,7 +311,7 @@ async def test_what_is_lost_is_made_again_with_the_same_identity(rig: Rig, lost:
         await rig.resync(hive)
         rig.engine.writes.clear()
         await rig.resync(hive)
-        assert rig.engine.writes == []
+        assert rig.written() == []
     assert {name: one.uid for name, one in rig.records().items()} == before
     assert {each.spec.name: each.version for each in rig.engine.services.values()} == services
     assert await rig.databases() == databases

@@ -26,8 +26,6 @@ RUNBOOKS = ROOT / "docs" / "runbooks"
 
 # Not the operator's own: Traefik's, and Prometheus' about itself. The end-to-end test sees them on a real scrape.
 FOREIGN = {"up", "traefik_service_requests_total", "traefik_entrypoint_requests_total"}
-# Told by every replica once there are several.
-OF_REPLICAS = {"skep_leader"}
 # Exposed once there is something to tell: no scrape of an idle operator shows them.
 SPARSE = {"skep_last_resync_timestamp_seconds", "skep_stream_heard_timestamp_seconds"}
 SECTIONS = ("## Meaning", "## Impact", "## Diagnosis", "## Mitigation")
@@ -54,7 +52,7 @@ async def known_metrics() -> set[str]:
     families = {family.name for family in text_string_to_metric_families(text)}
     counters = {f"{family.name}_total" for family in metrics.REGISTRY.collect() if family.type == "counter"}
     recorded = {rule["record"] for rule in rules() if "record" in rule}
-    return families | counters | recorded | FOREIGN | OF_REPLICAS | SPARSE
+    return families | counters | recorded | FOREIGN | SPARSE
 
 
 @by_alert

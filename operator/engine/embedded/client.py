@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 
 from skep.operator.engine.embedded.codec import codec_of, load_error, signature
+from skep.operator.engine.port import Confirm
 from skep.operator.engine.spec import (
     Change,
     Config,
@@ -110,7 +111,8 @@ class EmbeddedClient:
 
     # -- jobs, logs, changes -------------------------------------------------------------------------------------
 
-    async def run_job(self, spec: JobSpec) -> JobResult:
+    async def run_job(self, spec: JobSpec, *, confirm: Confirm | None = None) -> JobResult:
+        del confirm  # the engine removes it, and nobody else leads here meanwhile
         return await self._call("run_job", deadline_s=spec.timeout_s + JOB_EXTRA_S, spec=spec)  # type: ignore[no-any-return]
 
     async def logs(self, service: str, *, tail: int | None = 100, follow: bool = False) -> AsyncIterator[LogLine]:

@@ -20,6 +20,7 @@ from skep.operator.engine.embedded.service import Runner
 from skep.operator.engine.embedded.spare import Spare
 from skep.operator.engine.embedded.store import Kind, Store, StoredNetwork, StoredSecret, new_id
 from skep.operator.engine.embedded.workshop import Workshop
+from skep.operator.engine.port import Confirm
 from skep.operator.engine.rules import carries, check_config, check_label, check_secret, check_service_name, files
 from skep.operator.engine.spec import (
     CONNECTED,
@@ -212,7 +213,8 @@ class EmbeddedEngine:
 
     # -- jobs, logs, changes -------------------------------------------------------------------------------------
 
-    async def run_job(self, spec: JobSpec) -> JobResult:
+    async def run_job(self, spec: JobSpec, *, confirm: Confirm | None = None) -> JobResult:
+        del confirm  # there is one operator, and a process that is gone asks for nothing any more
         if not self._jobs.is_running(spec.name):
             self._refuse_dangling(spec)
             self._refuse_taken("service", spec.name)

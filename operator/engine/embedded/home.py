@@ -1,6 +1,7 @@
 """The embedded engine's home: where everything lies.
 
     engine.sock       the Engine port for other processes, 0600
+    operator.lock     held while an operator runs: who gets it knows that every earlier one is dead
     lock              held while a supervisor runs
     supervisor.json   which process that is, its edge port, the directory it follows
     root.key          the root key, 0600: whoever has it can make every generated secret again
@@ -27,7 +28,7 @@ import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from skep.operator.engine.embedded.files import write_atomically
 from skep.operator.errors import UsageError
@@ -36,7 +37,7 @@ from skep.operator.keys import RootKey
 ADMIN_SECRET = "skep.postgres-admin"  # noqa: S105 - the name of the file that holds it
 ROOT_SECRET = "skep.root-key"  # noqa: S105 - as above
 FOLDERS = ("secrets", "brought", "state", "tasks", "edge", "children", "logs", "postgres")
-FILES = ("engine.sock", "lock", "supervisor.json", "root.key", "ports.json")
+FILES = ("engine.sock", "lock", "operator.lock", "supervisor.json", "root.key", "ports.json")
 SOCKET_PATH_MAX = 107  # bytes, of every Linux; macOS takes 103
 
 
@@ -139,10 +140,10 @@ class Home:
     def keep_port(self, name: str, port: int) -> None:
         write_json(self.path / "ports.json", self.ports() | {name: port})
 
-    def take_lock(self) -> IO[bytes] | None:
+    def take_lock(self, name: Literal["lock", "operator.lock"] = "lock") -> IO[bytes] | None:
         """The open lock, held until it is closed or the process ends; None if another process has it."""
         try:
-            handle = (self.path / "lock").open("ab")
+            handle = (self.path / name).open("ab")
         except OSError as error:
             raise UsageError(
                 f"cannot write to {self.path}: {error.strerror}", remedy="it is another user's, or choose --home"

@@ -30,6 +30,7 @@ from skep.operator.errors import (
     UsageError,
     VersionConflict,
 )
+from skep.operator.fence import last_look
 
 Json = dict[str, Any]  # the API's words; no further than this package
 NEWEST = (1, 47)  # of the API that this was tested with; older daemons are met at theirs
@@ -158,6 +159,8 @@ class Api:
         versioned: bool = True,
     ) -> str:
         async with self._translated(method, path), asyncio.timeout(deadline_s or self.deadline_s):
+            if method != "GET":
+                last_look()
             response = await self._docker._do_query(
                 path,
                 method,

@@ -13,8 +13,9 @@ import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
+from skep.operator.engine.port import Confirm
 from skep.operator.engine.rules import check_label
 from skep.operator.engine.spec import (
     CONNECTED,
@@ -274,13 +275,13 @@ class SwarmEngine:
 
     # -- jobs, logs, changes -------------------------------------------------------------------------------------
 
-    async def run_job(self, spec: JobSpec) -> JobResult:
+    async def run_job(self, spec: JobSpec, *, confirm: Confirm | None = None) -> JobResult:
         """A second call in this process shares the first one's waiting; a job of another process is found by name."""
         running, waiting = self._jobs.get(spec.name, (None, 0))
         if running is None:
             names = await self._names(spec)
             running, waiting = self._jobs.get(spec.name, (None, 0))
-            running = running or asyncio.create_task(jobs.run(self.api, spec, names, self._auth(spec.image)))
+            running = running or asyncio.create_task(jobs.run(self.api, spec, names, self._auth(spec.image), confirm))
         self._jobs[spec.name] = (running, waiting + 1)
         try:
             return await asyncio.shield(running)
@@ -343,6 +344,13 @@ class SwarmEngine:
     async def label_node(self, node_id: str, labels: Mapping[str, str | None]) -> None:
         """Set labels of a node; None removes one. Raises VersionConflict."""
         await nodes.label_node(self.api, node_id, labels)
+
+    async def set_availability(self, node_id: str, availability: Literal["active", "pause", "drain"]) -> None:
+        await nodes.set_availability(self.api, node_id, availability)
+
+    async def roll_on(self, service: str) -> None:
+        """Replace each task of a service by an equal one, healthy before the old one goes."""
+        await nodes.roll_on(self.api, service)
 
     async def swarm_init(self, *, advertise: str | None = None, pool: str | None = None) -> str:
         """Make a swarm of this one engine; the new node's ID. *pool* is a CIDR to take overlay networks from."""

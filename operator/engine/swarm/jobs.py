@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 
+from skep.operator.engine.port import Confirm
 from skep.operator.engine.spec import JobResult, JobSpec, Task
 from skep.operator.engine.swarm import logs
 from skep.operator.engine.swarm.api import Api, segment
@@ -23,7 +24,9 @@ ENDED = frozenset({"complete", "failed", "rejected", "orphaned", "shutdown", "re
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.05, 1.0
 
 
-async def run(api: Api, spec: JobSpec, names: Names, headers: Mapping[str, str]) -> JobResult:
+async def run(
+    api: Api, spec: JobSpec, names: Names, headers: Mapping[str, str], confirm: Confirm | None = None
+) -> JobResult:
     """See the port. Raises NameTaken if a service that is no job has the name; TransientError if somebody else
     collected this job's result and removed it.
     """
@@ -39,6 +42,8 @@ async def run(api: Api, spec: JobSpec, names: Names, headers: Mapping[str, str])
     except NotFound as error:
         raise TransientError(f"job {spec.name} was collected by somebody else", reason="JobCollected") from error
     output, complaints = await _output(api, job_id) if task and task.node else ("", "")
+    if confirm is not None:
+        await confirm()
     with contextlib.suppress(NotFound):
         await api.delete(f"services/{job_id}")
     sentences = (killed, task.error if task else "", complaints)

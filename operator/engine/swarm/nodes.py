@@ -51,6 +51,23 @@ async def label_node(api: Api, node_id: str, labels: Mapping[str, str | None]) -
         await api.post(f"nodes/{segment(node_id)}/update", spec, {"version": raw["Version"]["Index"]})
 
 
+async def set_availability(api: Api, node_id: str, availability: str) -> None:
+    """ "active", "pause" (nothing new) or "drain" (nothing at all). Raises VersionConflict, NotFound."""
+    raw = await api.get(f"nodes/{segment(node_id)}")
+    if raw["Spec"].get("Availability") != availability:
+        spec: Json = {**raw["Spec"], "Availability": availability}
+        await api.post(f"nodes/{segment(node_id)}/update", spec, {"version": raw["Version"]["Index"]})
+
+
+async def roll_on(api: Api, service: str) -> None:
+    """Replace each task of a service by an equal one, as its update policy says. Raises VersionConflict, NotFound."""
+    raw = await api.get(f"services/{segment(service)}")
+    template: Json = raw["Spec"]["TaskTemplate"]
+    spec: Json = {**raw["Spec"], "TaskTemplate": {**template, "ForceUpdate": template.get("ForceUpdate", 0) + 1}}
+    version = {"version": raw["Version"]["Index"], "registryAuthFrom": "spec"}
+    await api.post(f"services/{raw['ID']}/update", spec, version)
+
+
 async def begin_swarm(api: Api, *, advertise: str | None = None, pool: str | None = None) -> str:
     """Make a swarm of this one engine; the new node's ID. *pool* is a CIDR to take overlay networks from."""
     body: Json = {"ListenAddr": "0.0.0.0:2377", "AdvertiseAddr": advertise or ""}

@@ -15,7 +15,8 @@ import asyncpg
 
 from skep.crds.platform import DatabaseServer, Platform
 from skep.operator.errors import DatabaseUnavailable, SkepError, TerminalError, TransientError
-from skep.operator.reconcilers.database import catalog
+from skep.operator.fence import Fence
+from skep.operator.reconcilers.database import catalog, terms
 from skep.operator.reconcilers.database.catalog import Catalog
 from skep.operator.reconcilers.database.plan import SHARED, close_shared
 from skep.operator.settings import Settings
@@ -33,7 +34,7 @@ RACES = 6  # tries of one statement; together 0.3 s
 CALL_S = 30.0  # CREATE and DROP DATABASE may wait for a checkpoint
 
 # A session of the operator inside a tenant's database must resolve no name that the tenant could have made.
-_SAFE = {"search_path": "pg_catalog", "application_name": "skep-operator", "lock_timeout": "5000"}
+_SAFE = {"search_path": "pg_catalog", "lock_timeout": "5000"}
 
 # SQLSTATE classes that heal by waiting: connection, insufficient resources, operator intervention, in use, lost races.
 _TRANSIENT = ("08", "53", "57", "55", "58", "40", "XX")
@@ -84,14 +85,17 @@ async def _execute(connection: PoolConnection, statement: str) -> None:
 
 
 class Server:
-    """One database server, as its admin role."""
+    """One database server, as its admin role. Each session is one of the fence's term, and let in by `terms` only."""
 
-    def __init__(self, spec: DatabaseServer, settings: Settings) -> None:
+    def __init__(self, spec: DatabaseServer, settings: Settings, fence: Fence, hive: str = "") -> None:
         self.spec = spec
         self.admin = spec.user
         self._settings = settings
+        self._fence = fence
+        self._hive = hive
         self._host, self._port = settings.address(spec.host, spec.port)
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._term = 0  # of the pool
         self._opening = asyncio.Lock()
         self._catalog: Catalog | None = None
         self.silent = False  # it did not answer when it was asked last
@@ -112,9 +116,22 @@ class Server:
                 retry_after_s=10.0,
             ) from error
 
+    def _session(self, term: int) -> dict[str, str]:
+        return _SAFE | {"application_name": terms.application_name(self._hive, term)}
+
     async def _maintenance(self) -> asyncpg.Pool[asyncpg.Record]:
+        self._fence.check()
         async with self._opening:
+            term = self._fence.term
+            if self._pool is not None and self._term != term:
+                old, self._pool = self._pool, None
+                old.terminate()
+
+            async def admit(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+                await terms.admit(connection, self._hive, term, self._fence)
+
             if self._pool is None:
+                self._term = term
                 self._pool = await asyncpg.create_pool(
                     host=self._host,
                     port=self._port,
@@ -126,8 +143,9 @@ class Server:
                     max_inactive_connection_lifetime=30.0,
                     timeout=5.0,
                     command_timeout=CALL_S,
-                    server_settings=_SAFE,
+                    server_settings=self._session(term),
                     statement_cache_size=0,
+                    init=admit,
                 )
             return self._pool
 
@@ -136,12 +154,15 @@ class Server:
         with _translated(self.where):
             async with (await self._maintenance()).acquire(timeout=10.0) as connection:
                 for statement in statements:
+                    self._fence.check()
                     await _execute(connection, statement)
 
     @contextlib.asynccontextmanager
     async def inside(self, database: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         """A short session in one database; superusers may enter one whose limit is 0."""
         with _translated(f"{self.where}, database {database}"):
+            maintenance = await self._maintenance()
+            term = self._term
             connection = await asyncpg.connect(
                 host=self._host,
                 port=self._port,
@@ -150,10 +171,13 @@ class Server:
                 database=database,
                 timeout=5.0,
                 command_timeout=CALL_S,
-                server_settings=_SAFE,
+                server_settings=self._session(term),
                 statement_cache_size=0,
             )
             try:
+                async with maintenance.acquire(timeout=10.0) as asking:  # now that the session is there to be ended
+                    await terms.still(asking, self._hive, term)
+                self._fence.check()
                 yield connection
             finally:
                 await connection.close(timeout=5.0)
@@ -203,7 +227,9 @@ class Server:
                 async with asyncio.timeout(5.0):
                     await pool.close()
             except TimeoutError:
-                pool.terminate()
+                log.warning("sessions do not end", extra={"server": self.spec.name})
+            finally:
+                pool.terminate()  # of no effect on one that is closed
 
 
 def _pattern(name: str) -> str:
@@ -213,15 +239,18 @@ def _pattern(name: str) -> str:
 class Servers:
     """The Platform's servers by name; a server whose address changed is a new one."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, fence: Fence, hive: str = "") -> None:
         self._settings = settings
+        self._fence = fence
+        self._hive = hive
         self._servers: dict[str, Server] = {}
 
     async def adopt(self, platform: Platform) -> None:
         before = self._servers
         kept = {name: server for name, server in before.items() if server.spec in platform.spec.databases}
         self._servers = {
-            spec.name: kept.get(spec.name) or Server(spec, self._settings) for spec in platform.spec.databases
+            spec.name: kept.get(spec.name) or Server(spec, self._settings, self._fence, self._hive)
+            for spec in platform.spec.databases
         }
         for name, server in before.items():
             if name not in kept:

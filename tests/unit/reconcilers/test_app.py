@@ -308,7 +308,8 @@ def test_a_server_that_left_the_platform_is_told() -> None:
         pytest.param("updating", "ours", 3, True, id="by hand, while ours rolls out"),
         pytest.param("rollback_started", "ours", 3, True, id="by hand, while the engine goes back to ours"),
         pytest.param("updating", "ours", 2, False, id="the declaration changed again"),
-        pytest.param("updating", "other", 3, False, id="somebody rolls other tasks out"),
+        pytest.param("updating", "other", 3, False, id="somebody rolls another image out"),
+        pytest.param("updating", "told", 3, False, id="somebody rolls another environment out"),
         pytest.param("completed", "ours", 3, False, id="nothing rolls out"),
         pytest.param("none", "ours", 3, False, id="nothing ever did"),
     ],
@@ -318,7 +319,8 @@ def test_what_is_changed_by_hand_waits_for_the_rollout_of_ours(
 ) -> None:
     record = make_record(generation=3, applied=applied)
     wanted = desired(record)
-    there = replace(wanted, replicas=5, image=wanted.image if runs == "ours" else "skep:other")
+    others: dict[str, dict[str, Any]] = {"other": {"image": "skep:other"}, "told": {"env": (("EXTRA", "1"),)}}
+    there = replace(wanted, replicas=5, **others.get(runs, {}))
     assert app.must_wait(record, wanted, make_service(there, update_state=state)) is waits
 
 

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from skep.operator.errors import DatabaseUnavailable, SkepError, TerminalError, TransientError
+from skep.operator.fence import Unfenced
 from skep.operator.reconcilers.database.servers import Servers, translate
 from skep.operator.settings import Settings
 from tests.unit.crds.documents import make_platform
@@ -42,7 +43,7 @@ def test_an_error_of_the_driver_says_what_to_do(error: Exception, kind: type[Ske
 
 
 async def test_a_server_that_the_platform_lost_is_waited_for() -> None:
-    servers = Servers(Settings())
+    servers = Servers(Settings(), Unfenced())
     await servers.adopt(make_platform())
     assert servers.get("main").where == "database server main (postgres:5432)"
     with pytest.raises(TransientError, match="put gone back"):
@@ -50,7 +51,7 @@ async def test_a_server_that_the_platform_lost_is_waited_for() -> None:
 
 
 async def test_only_a_server_whose_address_changed_is_a_new_one() -> None:
-    servers = Servers(Settings())
+    servers = Servers(Settings(), Unfenced())
     await servers.adopt(make_platform())
     before = servers.get("main")
     await servers.adopt(make_platform("brake: {count: 3}\n"))
