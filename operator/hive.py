@@ -13,11 +13,15 @@ import logging
 import random
 import time
 import uuid
-from collections import Counter
-from typing import Any, get_args
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
-from skep.operator import formats, metrics, names
+from prometheus_client import CollectorRegistry, generate_latest
+
+from skep.operator import formats, logs, metrics, names
 from skep.operator.engine.fenced import Fenced
+from skep.operator.engine.measured import measured
 from skep.operator.engine.port import Engine
 from skep.operator.engine.spec import Config
 from skep.operator.errors import (
@@ -37,7 +41,7 @@ from skep.operator.loop.clock import Clock, first
 from skep.operator.loop.controller import Controller, Outcome
 from skep.operator.loop.lease import Lease, new_holder
 from skep.operator.loop.queue import Lane, WorkQueue
-from skep.operator.loop.registry import Done, Result, Wait
+from skep.operator.loop.registry import Done, Reconciler, Result, Wait
 from skep.operator.reconcilers import deletion, fallback, identity, judge, schema, status
 from skep.operator.reconcilers import record as records
 from skep.operator.reconcilers.database import reconciler as database
@@ -47,9 +51,10 @@ from skep.operator.reconcilers.finding import find
 from skep.operator.reconcilers.placement import load_of
 from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.roster import Roster
-from skep.operator.reconcilers.status import Event, Phase, Status
+from skep.operator.reconcilers.status import Event, Status
 from skep.operator.reconcilers.subject import Images, Ports, Subject, tenants
 from skep.operator.reconcilers.world import World
+from skep.operator.scrape import Known, TenantSeries
 from skep.operator.settings import Settings
 from skep.operator.sources import approvals
 from skep.operator.sources.fleet import Declared, Fleet
@@ -59,6 +64,10 @@ log = logging.getLogger(__name__)
 
 # Importing a reconciler registers it; naming them here says which ones an operator has.
 RECONCILERS = (identity, database, schema, judge)
+ANSWERS = frozenset(
+    {"ok", "NotFound", "NameTaken", "VersionConflict", "InUse", "EngineRefused"}
+)  # of calls to the engine
+DELETION: Reconciler[Subject] = Reconciler("deletion", (), deletion.delete)
 STOP_S = 1.0  # for what is in hand, when told to stop: a follower waits for the lease
 SURVEY_QUIET_S = 0.05  # revisions and approvals that arrive together are surveyed together
 
@@ -72,6 +81,10 @@ class Hive:
     def __init__(self, engine: Engine, settings: Settings, keys: RootKey, clock: Clock, *, sole: bool = False) -> None:
         self.settings = settings
         self.clock = clock
+        self.synced_at: float | None = None  # when the last full list was followed to its end
+        self.answered_at: float | None = None  # by the engine, last; on the clock's monotonic scale
+        self.registry = CollectorRegistry()  # of what is this operator's own: its queue, what it knows
+        engine = measured(engine, self._called)
         self.lease = Lease(
             ConfigStore(engine),
             clock,
@@ -81,7 +94,9 @@ class Hive:
             sole=sole,
         )
         self.world = World(Fenced(engine, self.lease), clock)
-        self.queue: WorkQueue[str] = WorkQueue(clock)
+        self.queue: WorkQueue[str] = WorkQueue(
+            clock, observer=metrics.QueueMetrics("tenant", clock.monotonic, self.registry)
+        )
         self.ready = asyncio.Event()  # everything was seen once, whether it leads or follows
         self._ports = Ports(
             world=self.world,
@@ -95,6 +110,10 @@ class Hive:
         )
         self._history = History(self._control_server, clock)
         self._roster = Roster(self.world)
+        self._tenants = TenantSeries(self.world, lambda: self.fleet, self._roster.get)
+        self.registry.register(
+            Known(self.world, clock, lambda: self.fleet, self._ports.servers, lambda: self.synced_at)
+        )
         self._surveyor = Surveyor(self.world, self._roster.all, self.queue.add)
         self._chain = tenants.in_order()
         self._fallback: tuple[object, dict[str, Any]] | None = None
@@ -182,12 +201,21 @@ class Hive:
         if config is not None and config.name == names.LEASE and (new is None or is_released(new)):
             self.lease.nudge()
 
-    def measure(self) -> None:
-        """Bring the gauges up to date; called when somebody scrapes."""
-        metrics.queue_depth.set(len(self.queue))
-        phases = Counter(dict(config.labels).get(status.PHASE, "") for config in self.world.of_kind("status"))
-        for phase in get_args(Phase):
-            metrics.tenants.labels(phase).set(phases[phase])
+    async def exposition(self) -> bytes:
+        """Everything for Prometheus, in its text format; other work goes on while a large fleet is written out."""
+        return generate_latest(metrics.REGISTRY) + generate_latest(self.registry) + await self._tenants.text()
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the engine answered lately: full lists are due every `resync_s`, and one may take its time."""
+        patience_s = self.settings.resync_s * 2 + self.settings.call_deadline_s
+        return self.answered_at is not None and self.clock.monotonic() - self.answered_at < patience_s
+
+    def _called(self, method: str, outcome: str, seconds: float) -> None:
+        metrics.engine_calls.labels(method, outcome).inc()
+        metrics.engine_call_duration.labels(method).observe(seconds)
+        if outcome in ANSWERS:
+            self.answered_at = self.clock.monotonic()
 
     def fallback_routes(self) -> dict[str, Any]:
         """What Traefik polls every two seconds; made anew only when a record changed."""
@@ -227,7 +255,7 @@ class Hive:
             await self._ports.servers.refresh()
             for name in self._names():
                 self.queue.add(name, Lane.RESYNC)
-        metrics.synced_at.set_to_current_time()
+        self.synced_at = self.clock.monotonic()
         metrics.resyncs.inc()
         self._requests_due.set()
         if leads and reign == self.lease.reign and self.lease.leading.is_set():
@@ -333,12 +361,14 @@ class Hive:
         )
 
     async def _reconcile(self, name: str) -> Outcome:
-        started = time.perf_counter()
+        logs.bind(tenant=name)
         record: Record | None = None
+        result: Result = Done()
+        error: Exception | None = None
         try:
-            record = self._roster.get(name)
-            subject = self._subject(name, record)
-            error: Exception | None = None
+            with self._told("record"):
+                record = self._roster.get(name)
+                subject = self._subject(name, record)
             try:
                 result = await self._steps(subject)
             finally:
@@ -348,19 +378,16 @@ class Hive:
                 self._note(name, known.uid, known.generation, "Deleted", gone)
         except NotFound as missing:  # something a service needs: a network, a secret that went in between
             remedy = "`skep doctor` says what this swarm lacks"
-            result, error = Done(), TransientError(missing.message, reason="Missing", remedy=remedy)
+            error = TransientError(missing.message, reason="Missing", remedy=remedy)
         except NotLeader as lost:  # whoever leads now takes it from the beginning
             return Outcome(error=lost)
         except VersionConflict as conflict:  # somebody else wrote: look again at once, and say nothing to people
             await self.world.sync()
-            metrics.reconciles.labels("conflict").inc()
             return Outcome(error=conflict)
         except Exception as failure:  # noqa: BLE001 - reported and handed to the controller, which knows what to do
-            result, error = Done(), failure
-        finally:
-            metrics.duration.observe(time.perf_counter() - started)
-        metrics.reconciles.labels(type(error).__name__ if error else type(result).__name__.lower()).inc()
-        await self._report(name, record, result, error)
+            error = failure
+        with self._told("status"):
+            await self._report(name, record, result, error)
         if error is not None:
             return Outcome(error=error)
         return Outcome(requeue_after_s=result.requeue_after_s if isinstance(result, Wait) else None)
@@ -370,14 +397,39 @@ class Hive:
         fate, record = subject.fate, subject.record
         if record is None and not isinstance(fate, Declared):
             return Done()
-        result = await self._chain[0].handle(subject)
+        result = await self._step(self._chain[0], subject)
+        if subject.record is not None:
+            logs.bind(tenant=subject.name, generation=subject.record.generation)
         if subject.record is not None and subject.record.leaving:
-            return await deletion.delete(subject)
+            return await self._step(DELETION, subject)
         for reconciler in self._chain[1:]:
             if isinstance(result, Wait):
                 break
-            result = await reconciler.handle(subject)
+            result = await self._step(reconciler, subject)
         return result
+
+    async def _step(self, reconciler: Reconciler[Subject], subject: Subject) -> Result:
+        started = time.perf_counter()
+        with self._told(reconciler.name):
+            result = await reconciler.handle(subject)
+        metrics.ran(reconciler.name, type(result).__name__.lower(), time.perf_counter() - started)
+        return result
+
+    @contextmanager
+    def _told(self, reconciler: str) -> Iterator[None]:
+        """Lines of this block name *reconciler*; an error is counted and passed on."""
+        started = time.perf_counter()
+        try:
+            with logs.bound(reconciler=reconciler):
+                yield
+        except asyncio.CancelledError:  # its deadline passed, or the operator stops
+            metrics.ran(reconciler, "cancelled", time.perf_counter() - started)
+            raise
+        except Exception as error:
+            metrics.ran(reconciler, _kind(error), time.perf_counter() - started)
+            reason = error.reason if isinstance(error, SkepError) else "InternalError"
+            metrics.reconcile_errors.labels(reconciler, reason).inc()
+            raise
 
     async def _report(self, name: str, record: Record | None, result: Result, error: Exception | None) -> None:
         """Write the status if it differs from the last one; a tenant that is gone has none."""
@@ -411,6 +463,19 @@ class Hive:
 
     def _note(self, name: str, uid: str, generation: int, phase: str, event: Event) -> None:
         self._history.note(Entry(uuid.uuid4(), event.at, name, uid, generation, phase, event.reason, event.message))
+
+
+def _kind(error: Exception) -> str:
+    """The result that an error is, for Prometheus."""
+    match error:
+        case VersionConflict():
+            return "conflict"
+        case TransientError() | NotFound():
+            return "transient"
+        case SkepError():
+            return "terminal"
+        case _:
+            return "bug"
 
 
 def _tell(what: str, error: Exception, **extra: object) -> None:

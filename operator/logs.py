@@ -1,18 +1,41 @@
-"""Logging: one event per line, a constant message plus keys; JSON where nobody watches, text on a terminal."""
+"""Logging: one event per line, a constant message plus keys; JSON where nobody watches, text on a terminal.
+
+What a line belongs to is bound once (`bind`, `bound`) and stands on every line that follows, also on those of modules
+that know nothing of it: a reconcile binds `tenant`, `generation` and `reconciler`.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TextIO
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+_bound: ContextVar[Mapping[str, object]] = ContextVar("log_keys", default=_NOTHING)
+
+
+def bind(**keys: object) -> None:
+    """From here on, in this task and those it starts, lines carry *keys* and nothing that was bound before."""
+    _bound.set(keys)
+
+
+@contextmanager
+def bound(**keys: object) -> Iterator[None]:
+    """Lines of this block carry *keys* besides what is bound. After an error they stay: whoever handles it tells more."""
+    before = _bound.set({**_bound.get(), **keys})
+    yield
+    _bound.reset(before)
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:
-    return {key: value for key, value in vars(record).items() if key not in _OWN}
+    return {**_bound.get(), **{key: value for key, value in vars(record).items() if key not in _OWN}}
 
 
 class JsonFormatter(logging.Formatter):

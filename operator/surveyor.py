@@ -14,7 +14,7 @@ from dataclasses import replace
 from importlib.metadata import version
 
 from skep.crds.reader import Reading
-from skep.operator import metrics, names
+from skep.operator import names
 from skep.operator.errors import NameTaken, NotFound, TerminalError, UsageError
 from skep.operator.keys import RootKey
 from skep.operator.reconcilers.record import Record
@@ -107,9 +107,6 @@ class Surveyor:
             log.error("no source declares a valid Platform any more; the last one is kept")
             fleet = replace(fleet, platform=before.platform)
         self.fleet, self._inputs = fleet, inputs
-        for state in fleet.sources:
-            metrics.source_problems.labels(state.name).set(len(state.problems))
-            metrics.held_deletions.labels(state.name).set(state.held)
         everybody = before.platform != fleet.platform
         for name in {*before.tenants, *before.absent, *fleet.tenants, *fleet.absent}:
             if everybody or not _same(before.fate(name), fleet.fate(name)):

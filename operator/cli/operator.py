@@ -10,9 +10,8 @@ from typing import IO
 
 import uvloop
 from aiohttp import web
-from prometheus_client import generate_latest
 
-from skep.operator import logs, metrics
+from skep.operator import logs
 from skep.operator.cli.command import complain, skep
 from skep.operator.cli.target import open_engine
 from skep.operator.errors import SkepError
@@ -22,6 +21,8 @@ from skep.operator.loop.clock import SystemClock
 from skep.operator.settings import Settings
 
 log = logging.getLogger(__name__)
+
+EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus 3 insists on being told
 
 
 @skep.command("operator", short_help="The operator itself, as its container runs it.")
@@ -77,18 +78,19 @@ def pages(hive: Hive) -> web.Application:
     """What probes and Prometheus ask for; nothing here is secret, and the stack publishes no port of it."""
 
     async def healthz(_: web.Request) -> web.Response:
+        """The event loop turns: else nobody would answer. An engine that is away is no reason to be restarted."""
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
-        if hive.ready.is_set():
-            return web.Response(text="ok\n")
-        return web.Response(status=503, text="the first full list has not been read yet\n")
+        """The caches are warm, and the engine answered lately."""
+        if not hive.ready.is_set():
+            return web.Response(status=503, text="the first full list has not been read yet\n")
+        if not hive.reachable:
+            return web.Response(status=503, text="the engine has not answered lately\n")
+        return web.Response(text="ok\n")
 
     async def exposition(_: web.Request) -> web.Response:
-        hive.measure()
-        return web.Response(
-            body=generate_latest(metrics.REGISTRY), headers={"Content-Type": "text/plain; version=0.0.4"}
-        )
+        return web.Response(body=await hive.exposition(), headers={"Content-Type": EXPOSITION})
 
     async def fallback(_: web.Request) -> web.Response:
         if not hive.ready.is_set():  # no answer at all: Traefik keeps the last one

@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 
 from skep.operator.loop.backoff import Backoff
 from skep.operator.loop.clock import Clock
+from skep.operator.loop.observer import QueueObserver, Unobserved
 
 K = TypeVar("K", bound=Hashable)
 
@@ -28,9 +29,16 @@ class Lane(enum.IntEnum):
 
 class WorkQueue(Generic[K]):
     def __init__(
-        self, clock: Clock, *, backoff: Backoff | None = None, draw: random.Random | None = None, fairness: int = 8
+        self,
+        clock: Clock,
+        *,
+        backoff: Backoff | None = None,
+        draw: random.Random | None = None,
+        fairness: int = 8,
+        observer: QueueObserver | None = None,
     ) -> None:
         self._clock = clock
+        self._observer = observer or Unobserved()
         self._backoff = backoff or Backoff()
         self._draw = draw or random.Random()  # noqa: S311 - jitter, not a secret
         self._fairness = fairness
@@ -66,15 +74,17 @@ class WorkQueue(Generic[K]):
         return self._failures.get(key, 0)
 
     def add(self, key: K, lane: Lane = Lane.EDIT) -> None:
+        if key not in self._again and key not in self._queued:
+            self._observer.added(key)
         if key in self._active:
             self._again[key] = min(lane, self._again.get(key, lane))
-        elif (queued := self._queued.get(key)) is None or lane < queued:
-            self._queued[key] = lane  # if promoted, the entry left in the slower lane is skipped at its turn
-            self._lanes[lane].append(key)
+        else:
+            self._queue(key, lane)
         self._wake.set()
 
     def add_after(self, key: K, delay_s: float, lane: Lane = Lane.EDIT) -> None:
         """Add *key* after *delay_s* unless an earlier time is already set."""
+        self._observer.retried(key)
         due = self._clock.monotonic() + delay_s
         if (known := self._due.get(key)) is not None and known <= due:
             return
@@ -90,6 +100,7 @@ class WorkQueue(Generic[K]):
                 return None
             if (key := self._pop()) is not None:
                 self._active.add(key)
+                self._observer.taken(key)
                 return key
             self._wake.clear()
             await self._wait()
@@ -97,6 +108,7 @@ class WorkQueue(Generic[K]):
     def done(self, key: K, *, failed: bool = False, retry_after_s: float | None = None) -> float | None:
         """Give *key* back. A failure comes again after *retry_after_s* or the backoff; the wait in seconds, or None."""
         self._active.discard(key)
+        self._observer.done(key)
         delay: float | None = None
         if failed:
             self._failures[key] = self._failures.get(key, 0) + 1
@@ -106,7 +118,7 @@ class WorkQueue(Generic[K]):
             self._failures.pop(key, None)
             delay = retry_after_s
         if (lane := self._again.pop(key, None)) is not None:
-            self.add(key, lane)
+            self._queue(key, lane)  # it waits since it was added, and was counted then
         elif delay is not None:
             self.add_after(key, delay)
         self._wake.set()
@@ -115,6 +127,11 @@ class WorkQueue(Generic[K]):
     def close(self) -> None:
         self._closed = True
         self._wake.set()
+
+    def _queue(self, key: K, lane: Lane) -> None:
+        if (queued := self._queued.get(key)) is None or lane < queued:
+            self._queued[key] = lane  # if promoted, the entry left in the slower lane is skipped at its turn
+            self._lanes[lane].append(key)
 
     def _pop(self) -> K | None:
         edits, resyncs = self._lanes

@@ -28,6 +28,7 @@ from skep.operator.engine.spec import (
 )
 from skep.operator.errors import NameTaken, TerminalError
 from skep.operator.loop.registry import DONE, Result, Wait
+from skep.operator.reconcilers import drift as drifts
 from skep.operator.reconcilers import secret
 from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.subject import Subject, tenants
@@ -334,7 +335,10 @@ async def write_settings(subject: Subject) -> Result:
     record, world = subject.known, subject.ports.world
     file = settings_file(record, server_of(subject.platform, record.server), subject.ports.settings)
     if file.name not in {config.name for config in world.configs_of(subject.name, "settings")}:
+        drifted = drifts.is_settled(subject, secret.mounts(subject.known))
         await apply((CreateFile(file),), record, world)
+        if drifted:
+            drifts.repaired("settings", ("config",))
     return DONE
 
 
@@ -371,7 +375,10 @@ async def reconcile(subject: Subject) -> Result:
                 "RollingOut", f"its update runs; what was changed by hand ({changed}) is put back afterwards", 5.0
             )
     if actions:
+        drifted = record.attempted == revision and drifts.is_settled(subject, secret.mounts(subject.known))
         await apply(actions, record, world)
+        if drifted:
+            drifts.repaired("app", ("config" if isinstance(each, CreateFile) else "service" for each in actions))
         observed = world.service(desired.name)
     if record.attempted != revision or record.latched or record.applied not in (NEVER_SAID, record.generation):
         await subject.save(replace(record, attempted=revision, applied=record.generation, latched=""))

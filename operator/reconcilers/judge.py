@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from skep.operator import names
+from skep.operator import metrics, names
 from skep.operator.errors import TransientError
 from skep.operator.loop.clock import Clock
 from skep.operator.loop.registry import DONE, Result, Wait
@@ -79,6 +79,11 @@ class Edge:
         return self._addresses[1]
 
     async def probe(self, host: str, address: str, *, uid: str, revision: str, tls: bool) -> Probe:
+        probe = await self._probe(host, address, uid=uid, revision=revision, tls=tls)
+        metrics.probes.labels("ok" if probe.ok else "failed").inc()
+        return probe
+
+    async def _probe(self, host: str, address: str, *, uid: str, revision: str, tls: bool) -> Probe:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=PROBE_S), connector=aiohttp.TCPConnector(limit=64, ssl=self._tls)

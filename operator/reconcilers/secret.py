@@ -15,6 +15,7 @@ from skep.operator.engine.spec import Mount, Secret
 from skep.operator.errors import NameTaken, TerminalError
 from skep.operator.keys import RootKey
 from skep.operator.loop.registry import DONE, Result
+from skep.operator.reconcilers import drift
 from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.subject import Subject, tenants
 from skep.operator.reconcilers.world import World
@@ -130,7 +131,11 @@ async def apply(actions: Iterable[Action], record: Record, keys: RootKey, world:
 async def reconcile(subject: Subject) -> Result:
     record, ports = subject.known, subject.ports
     observed = ports.world.secrets_of(subject.name)
-    await apply(plan(desire(record, ports.keys), observed), record, ports.keys, ports.world)
+    if actions := plan(desire(record, ports.keys), observed):
+        drifted = drift.is_settled(subject, mounts(record))
+        await apply(actions, record, ports.keys, ports.world)
+        if drifted:
+            drift.repaired("secrets", ("secret" for _ in actions))
     if (sentence := missing(record, observed)) is not None:
         raise TerminalError(sentence, reason="SecretMissing")
     return DONE

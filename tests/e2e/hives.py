@@ -243,13 +243,14 @@ def on_swarm(swarm: TestSwarm, images: dict[str, str], work: Path) -> Iterator[H
         "SKEP_IMAGE": images["app"],
         "SKEP_TRAEFIK_IMAGE": images["traefik"],
         "SKEP_POSTGRES_IMAGE": images["postgres"],
+        "SKEP_CONTROL_SUBNET": "198.19.240.0/22",
         "SKEP_RESYNC_S": "10",  # what only a resync repairs should not take a test's minute
     }
     hive = Hive("swarm", environment, (node.address, 80), work, images["app"], swarm)
     try:
         # No ESP in every kernel: an encrypted overlay passes nothing between nodes there.
-        subnets = {"SKEP_CONTROL_SUBNET": "198.19.240.0/22", "SKEP_ENCRYPTED": "0"}
-        subnets |= {"SKEP_EDGE_SUBNET": "198.19.244.0/22", "SKEP_DATA_SUBNET": "198.19.248.0/22"}
+        subnets = {"SKEP_EDGE_SUBNET": "198.19.244.0/22", "SKEP_DATA_SUBNET": "198.19.248.0/22"}
+        subnets |= {"SKEP_ENCRYPTED": "0"}
         prepared = subprocess.run(
             [ROOT / "swarm" / "prepare"],
             cwd=work,

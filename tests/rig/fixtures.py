@@ -66,6 +66,14 @@ def traefik_image(docker_engine: docker.DockerClient, swarm: TestSwarm) -> str:
 
 
 @pytest.fixture(scope="session")
+def monitoring_images(docker_engine: docker.DockerClient, swarm: TestSwarm) -> tuple[str, str]:
+    """Prometheus and Alertmanager, on the first node only: that is where they run."""
+    tags = images.prometheus(docker_engine), images.alertmanager(docker_engine)
+    swarm.load_image(*tags, nodes=(0,))
+    return tags
+
+
+@pytest.fixture(scope="session")
 def registry_image(docker_engine: docker.DockerClient, swarm: TestSwarm) -> str:
     """A registry on 127.0.0.1:5000, which an engine trusts without TLS; user `me`, password `hush`."""
     return _loaded(swarm, images.registry(docker_engine))

@@ -64,6 +64,14 @@ def postgres(client: docker.DockerClient) -> str:
     return build(client, "postgres", _folder(IMAGES / "postgres"), {"ROOT": root(client)})
 
 
+def prometheus(client: docker.DockerClient) -> str:
+    return build(client, "prometheus", _folder(IMAGES / "prometheus"), {"ROOT": root(client)})
+
+
+def alertmanager(client: docker.DockerClient) -> str:
+    return build(client, "alertmanager", _folder(IMAGES / "alertmanager"), {"ROOT": root(client)})
+
+
 def registry(client: docker.DockerClient) -> str:
     return build(client, "registry", _folder(IMAGES / "registry"), {"ROOT": root(client)})
 

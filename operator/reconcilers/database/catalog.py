@@ -15,6 +15,8 @@ from skep.operator.engine.spec import Pairs
 QUERY = """
 select json_build_object(
   'system', (select system_identifier::text from pg_control_system()),
+  'connections', (select count(*) from pg_stat_activity where backend_type = 'client backend'),
+  'connections_max', current_setting('max_connections')::int,
   'databases', coalesce((select json_agg(json_build_object(
       'name', d.datname, 'owner', pg_get_userbyid(d.datdba), 'limit', d.datconnlimit, 'open', d.datallowconn,
       'comment', shobj_description(d.oid, 'pg_database'), 'acl', d.datacl::text[]))
@@ -67,6 +69,9 @@ class Catalog:
     databases: Mapping[str, Database] = field(default_factory=dict)
     roles: Mapping[str, Role] = field(default_factory=dict)
     settings: Mapping[tuple[str, str], Pairs] = field(default_factory=dict)  # (database, role), "" for all
+    # Of the whole server when this was read, for people and Prometheus: no plan looks at them. 0: not asked.
+    connections: int = field(default=0, compare=False)
+    connections_max: int = field(default=0, compare=False)
     # Roles with settings, by database: a plan asks for one database of thousands.
     _roles_set: dict[str, list[str]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
@@ -90,6 +95,8 @@ class Catalog:
             keep(self.databases, newer.databases),
             keep(self.roles, newer.roles),
             settings | dict(newer.settings),
+            newer.connections,
+            newer.connections_max,
         )
 
 
@@ -102,6 +109,8 @@ def parse(text: str, known: Catalog | None = None) -> Catalog:
         databases={each.name: each for each in answer["databases"]},
         roles={each.name: each for each in answer["roles"]},
         settings=dict(answer["settings"]),
+        connections=answer.get("connections", 0),
+        connections_max=answer.get("connections_max", 0),
     )
 
 

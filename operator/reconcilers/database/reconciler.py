@@ -9,13 +9,16 @@ from skep.operator import names
 from skep.operator.errors import TerminalError, TransientError
 from skep.operator.keys import RootKey
 from skep.operator.loop.registry import DONE, Result
-from skep.operator.reconcilers import secret
+from skep.operator.reconcilers import drift, secret
 from skep.operator.reconcilers.database.catalog import Catalog, Database
 from skep.operator.reconcilers.database.plan import (
     INVALID,
     Action,
+    CreateRole,
     DatabaseSpec,
     Furnish,
+    SetLogin,
+    SetRole,
     check_identity,
     ident,
     plan,
@@ -93,6 +96,7 @@ async def _converge(subject: Subject, server: Server, spec: DatabaseSpec, observ
         template, schema = await ports.templates.need(server, image, subject.platform), key_of(image)
     actions = plan(spec, observed, template=template, schema=schema)
     if actions:
+        drifted = drift.is_settled(subject, secret.mounts(subject.known))
         await apply(actions, server)
         observed = await server.reread(spec.names)
         if left := plan(spec, observed, template=None, schema=schema):
@@ -101,6 +105,9 @@ async def _converge(subject: Subject, server: Server, spec: DatabaseSpec, observ
                 reason="DatabaseContested",
                 retry_after_s=5.0,
             )
+        if drifted:
+            kinds = ("role" if isinstance(each, CreateRole | SetRole | SetLogin) else "database" for each in actions)
+            drift.repaired("database", kinds)
     return observed
 
 

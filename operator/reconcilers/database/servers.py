@@ -98,6 +98,7 @@ class Server:
         self._term = 0  # of the pool
         self._opening = asyncio.Lock()
         self._catalog: Catalog | None = None
+        self.silent = False  # it did not answer when it was asked last
 
     @property
     def where(self) -> str:
@@ -187,7 +188,12 @@ class Server:
         if closing := close_shared(found):
             log.info("shared databases closed to PUBLIC", extra={"server": self.spec.name})
             await self.execute(closing)
-        self._catalog = found
+        self._catalog, self.silent = found, False
+        return self._catalog
+
+    @property
+    def known(self) -> Catalog | None:
+        """The catalog as last read, without asking; None before that, and once the server did not answer."""
         return self._catalog
 
     async def catalog(self) -> Catalog:
@@ -207,7 +213,7 @@ class Server:
 
     def forget(self) -> None:
         """The server could not be asked: what was kept may be old, so the next reader asks again."""
-        self._catalog = None
+        self._catalog, self.silent = None, True
 
     async def _read(self, patterns: tuple[str, ...]) -> Catalog:
         with _translated(self.where):
