@@ -1,7 +1,7 @@
 """The operator put together: sources and engine on one side, a queue of tenants in the middle, reconcilers on the other.
 
-It reads as the flow does: the surveyor turns revisions into fates, `_reconcile` takes one tenant through its
-reconcilers, `_report` writes what came of it. Everything else wakes one of these three.
+It reads as the flow does: the surveyor turns revisions into fates, a turn takes one tenant through its reconcilers and
+reports what came of it. Everything else wakes one of these two.
 
 Of several replicas one leads. The others see all that it sees and keep it, and write nothing.
 """
@@ -11,63 +11,47 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from skep.operator import formats, logs, metrics, names
+from skep.operator import formats, metrics, names
 from skep.operator.engine.fenced import Fenced
 from skep.operator.engine.measured import measured
 from skep.operator.engine.port import Engine
 from skep.operator.engine.spec import Config
 from skep.operator.errors import (
-    NameTaken,
-    NotFound,
-    NotLeader,
     SkepError,
     TerminalError,
     TransientError,
-    VersionConflict,
 )
-from skep.operator.history import Entry, History
+from skep.operator.history import History
 from skep.operator.keys import RootKey
 from skep.operator.leadership import ConfigStore, is_released, while_leading
 from skep.operator.loop.backoff import Backoff
 from skep.operator.loop.clock import Clock, first
-from skep.operator.loop.controller import Controller, Outcome
+from skep.operator.loop.controller import Controller
 from skep.operator.loop.lease import Lease, new_holder
 from skep.operator.loop.queue import Lane, WorkQueue
-from skep.operator.loop.registry import Done, Reconciler, Result, Wait
-from skep.operator.reconcilers import deletion, fallback, identity, judge, schema, status
+from skep.operator.reconcilers import fallback, judge
 from skep.operator.reconcilers import record as records
-from skep.operator.reconcilers.database import reconciler as database
 from skep.operator.reconcilers.database.servers import Server, Servers
 from skep.operator.reconcilers.database.template import Templates
-from skep.operator.reconcilers.finding import find
-from skep.operator.reconcilers.placement import load_of
-from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.roster import Roster
-from skep.operator.reconcilers.status import Event, Status
-from skep.operator.reconcilers.subject import Images, Ports, Subject, tenants
+from skep.operator.reconcilers.subject import Images, Ports
 from skep.operator.reconcilers.world import World
 from skep.operator.scrape import Known, TenantSeries
 from skep.operator.settings import Settings
 from skep.operator.sources import approvals
-from skep.operator.sources.fleet import Declared, Fleet
+from skep.operator.sources.fleet import Fleet
 from skep.operator.surveyor import Surveyor
+from skep.operator.turn import Turns
 
 log = logging.getLogger(__name__)
 
-# Importing a reconciler registers it; naming them here says which ones an operator has.
-RECONCILERS = (identity, database, schema, judge)
 ANSWERS = frozenset(
     {"ok", "NotFound", "NameTaken", "VersionConflict", "InUse", "EngineRefused"}
 )  # of calls to the engine
-DELETION: Reconciler[Subject] = Reconciler("deletion", (), deletion.delete)
 STOP_S = 1.0  # for what is in hand, when told to stop: a follower waits for the lease
 SURVEY_QUIET_S = 0.05  # revisions and approvals that arrive together are surveyed together
 
@@ -115,7 +99,7 @@ class Hive:
             Known(self.world, clock, lambda: self.fleet, self._ports.servers, lambda: self.synced_at)
         )
         self._surveyor = Surveyor(self.world, self._roster.all, self.queue.add)
-        self._chain = tenants.in_order()
+        self._turns = Turns(self._ports, self._roster, self._history, lambda: self.fleet, self.queue.add_after)
         self._fallback: tuple[object, dict[str, Any]] | None = None
         self._survey_due = asyncio.Event()
         self._requests_due = asyncio.Event()
@@ -174,7 +158,7 @@ class Hive:
         if self._listed_in != self.lease.reign:  # nor does one list what is being listed
             self._resync_due.set()
         await first(self._took_up.wait(), self._stopping.wait())
-        controller = Controller(self.queue, self._reconcile, workers=self.settings.workers)
+        controller = Controller(self.queue, self._turns.take, workers=self.settings.workers)
         work = asyncio.create_task(controller.run(), name="workers")
         requests = asyncio.create_task(self._consume_when_due(), name="requests")
         history = asyncio.create_task(self._history.run(), name="history")
@@ -338,144 +322,13 @@ class Hive:
                 await self._surveyor.force_deletion(request.target)
                 self._survey_due.set()
             elif (held := self._roster.all().get(request.target)) is not None:
-                await self._subject(request.target, held).save(records.approve(held, request.verb))
+                await self._turns.subject(request.target, held).save(records.approve(held, request.verb))
                 self.queue.add(request.target)
         except TransientError:
             raise
         except SkepError as error:
             log.error("request refused", extra={"request": config.name, "error": str(error)})
         await self.world.remove_config(config_id)
-
-    # Reconciling
-
-    def _subject(self, name: str, record: Record | None) -> Subject:
-        platform = self.fleet.platform
-        if platform is None:
-            raise TerminalError(
-                "no source declares a valid Platform",
-                reason="NoPlatform",
-                remedy="publish one: `skep apply manifests/demo`",
-            )
-        return Subject(
-            name, self.fleet.fate(name), platform, self._ports, lambda: load_of(self._roster.all().values()), record
-        )
-
-    async def _reconcile(self, name: str) -> Outcome:
-        logs.bind(tenant=name)
-        record: Record | None = None
-        result: Result = Done()
-        error: Exception | None = None
-        try:
-            with self._told("record"):
-                record = self._roster.get(name)
-                subject = self._subject(name, record)
-            try:
-                result = await self._steps(subject)
-            finally:
-                known, record = record, subject.record
-            if known is not None and record is None:
-                gone = Event(self.clock.now().replace(microsecond=0), "Deleted", "nothing of it is left")
-                self._note(name, known.uid, known.generation, "Deleted", gone)
-        except NotFound as missing:  # something a service needs: a network, a secret that went in between
-            remedy = "`skep doctor` says what this swarm lacks"
-            error = TransientError(missing.message, reason="Missing", remedy=remedy)
-        except NotLeader as lost:  # whoever leads now takes it from the beginning
-            return Outcome(error=lost)
-        except VersionConflict as conflict:  # somebody else wrote: look again at once, and say nothing to people
-            await self.world.sync()
-            return Outcome(error=conflict)
-        except Exception as failure:  # noqa: BLE001 - reported and handed to the controller, which knows what to do
-            error = failure
-        with self._told("status"):
-            await self._report(name, record, result, error)
-        if error is not None:
-            return Outcome(error=error)
-        return Outcome(requeue_after_s=result.requeue_after_s if isinstance(result, Wait) else None)
-
-    async def _steps(self, subject: Subject) -> Result:
-        """Each reconciler in order, until one waits or fails; the leaving go the other way."""
-        fate, record = subject.fate, subject.record
-        if record is None and not isinstance(fate, Declared):
-            return Done()
-        result = await self._step(self._chain[0], subject)
-        if subject.record is not None:
-            logs.bind(tenant=subject.name, generation=subject.record.generation)
-        if subject.record is not None and subject.record.leaving:
-            return await self._step(DELETION, subject)
-        for reconciler in self._chain[1:]:
-            if isinstance(result, Wait):
-                break
-            result = await self._step(reconciler, subject)
-        return result
-
-    async def _step(self, reconciler: Reconciler[Subject], subject: Subject) -> Result:
-        started = time.perf_counter()
-        with self._told(reconciler.name):
-            result = await reconciler.handle(subject)
-        metrics.ran(reconciler.name, type(result).__name__.lower(), time.perf_counter() - started)
-        return result
-
-    @contextmanager
-    def _told(self, reconciler: str) -> Iterator[None]:
-        """Lines of this block name *reconciler*; an error is counted and passed on."""
-        started = time.perf_counter()
-        try:
-            with logs.bound(reconciler=reconciler):
-                yield
-        except asyncio.CancelledError:  # its deadline passed, or the operator stops
-            metrics.ran(reconciler, "cancelled", time.perf_counter() - started)
-            raise
-        except Exception as error:
-            metrics.ran(reconciler, _kind(error), time.perf_counter() - started)
-            reason = error.reason if isinstance(error, SkepError) else "InternalError"
-            metrics.reconcile_errors.labels(reconciler, reason).inc()
-            raise
-
-    async def _report(self, name: str, record: Record | None, result: Result, error: Exception | None) -> None:
-        """Write the status if it differs from the last one; a tenant that is gone has none."""
-        config = self.world.config(names.status(name))
-        previous = status.from_config(config) if config is not None else None
-        suffix = self.settings.edge_suffix
-        finding = find(record, self.fleet.fate(name), result, error, previous, edge_suffix=suffix)
-        try:
-            if finding is None:
-                if config is not None:
-                    await self.world.remove_config(config.id)
-                return
-            report = status.report(finding, previous, self.clock.now().replace(microsecond=0))
-            labels = status.labels_of(name, record.uid if record is not None else "", report)
-            if config is None:
-                await self.world.create_config(names.status(name), b"a report; see the labels\n", labels)
-            elif dict(config.labels) != labels:
-                await self.world.label_config(config, labels)
-            self._keep(name, record, report, previous)
-        except (VersionConflict, NameTaken, NotFound):
-            await self.world.configs.sync()
-            self.queue.add_after(name, 0.1)
-
-    def _keep(self, name: str, record: Record | None, report: Status, previous: Status | None) -> None:
-        """Events that the last report did not have go to the control database, as soon as it takes them."""
-        known = previous.events if previous is not None else ()
-        uid, generation = (record.uid, record.generation) if record is not None else ("", 0)
-        for event in report.events:
-            if event not in known:
-                self._note(name, uid, generation, report.phase, event)
-
-    def _note(self, name: str, uid: str, generation: int, phase: str, event: Event) -> None:
-        self._history.note(Entry(uuid.uuid4(), event.at, name, uid, generation, phase, event.reason, event.message))
-
-
-def _kind(error: Exception) -> str:
-    """The result that an error is, for Prometheus."""
-    match error:
-        case VersionConflict():
-            return "conflict"
-        case TransientError() | NotFound():
-            return "transient"
-        case SkepError():
-            return "terminal"
-        case _:
-            return "bug"
 
 
 def _tell(what: str, error: Exception, **extra: object) -> None:

@@ -55,9 +55,9 @@ def test_a_name_is_taken_once() -> None:
 
 
 def test_the_tenant_registry_has_the_order_of_the_design() -> None:
-    from skep.operator import hive
+    from skep.operator import turn
     from skep.operator.reconcilers.subject import tenants
 
-    assert hive.RECONCILERS
+    assert turn.RECONCILERS
     order = [each.name for each in tenants.in_order()]
     assert order == ["record", "secrets", "settings", "database", "schema", "app", "judge"]
