@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from skep.webapp.organizer import account, dashboard, editor, manage
+from skep.webapp.organizer import account, dashboard, editor, manage, offer, orders
 
-routes = [*account.routes, *dashboard.routes, *editor.routes, *manage.routes]
+routes = [*account.routes, *dashboard.routes, *editor.routes, *manage.routes, *offer.routes, *orders.routes]

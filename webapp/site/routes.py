@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from skep.webapp.site import event_list, event_page
+from skep.webapp.site import calendar, cart, checkout, event_list, event_page, order_page, waiting_page
 
-routes = [*event_list.routes, *event_page.routes]
+routes = [
+    *event_list.routes,
+    *event_page.routes,
+    *calendar.routes,
+    *cart.routes,
+    *checkout.routes,
+    *waiting_page.routes,
+    *order_page.routes,
+]

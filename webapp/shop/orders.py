@@ -1,0 +1,310 @@
+"""Orders: made of a cart at once or not at all; cancelled ticket by ticket; expired by the clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import asyncpg
+
+from skep.webapp.ids import derived_secret, new_secret, order_code, secret_text, token_hash, uuid7
+from skep.webapp.shop import carts, stock
+from skep.webapp.shop import catalog as catalogs
+from skep.webapp.shop.carts import Cart
+from skep.webapp.shop.catalog import Catalog
+from skep.webapp.shop.payments import PaymentRef, Provider, Terms
+from skep.webapp.shop.refusal import Note, Refused
+from skep.webapp.shop.states import OrderState, PaymentState
+from skep.webapp.store import audit, jobs
+
+if TYPE_CHECKING:
+    from skep.webapp.store.audit import Actor
+    from skep.webapp.store.pool import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What the buyer typed. *holders*: a name per place of the cart, "" for the buyer; *answers* by (place, question)."""
+
+    name: str
+    email: str
+    language: str
+    holders: Mapping[UUID, str]
+    answers: Mapping[tuple[UUID, UUID], str]
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """*link* is the secret of the address that shows the order.
+
+    *payment* and *provider* are None if the order was there already; otherwise `provider.begin(payment)` is next, when
+    no transaction is open.
+    """
+
+    order_id: UUID
+    link: str
+    payment: PaymentRef | None = None
+    provider: Provider | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """No order: the cart is not what the buyer saw. The notes say what was lost."""
+
+    notes: tuple[Note, ...]
+
+
+def link_of(buyer: str, cart_id: UUID) -> str:
+    """The link of the order made of this cart: whoever sends the same cart twice is led to the same order."""
+    return secret_text(derived_secret(buyer, f"order {cart_id}"))
+
+
+async def place(
+    database: Database,
+    event_id: UUID,
+    buyer: str,
+    cart_id: UUID,
+    purchase: Purchase,
+    providers: Sequence[Provider],
+) -> Placed | Changed | None:
+    """Turn the cart into an order. None: there is no such cart.
+
+    A cart that is safe for a while takes no lock; one that nearly or wholly ran out takes it and is checked again.
+    Raises Refused, and Busy.
+    """
+
+    async def keys(connection: Connection) -> set[int]:
+        cart = await carts.find(connection, event_id, buyer)
+        if cart is None or cart.is_safe:
+            return set()
+        return await carts.lock_keys(connection, cart, {}, None)
+
+    async def work(connection: Connection, locked: set[int]) -> Placed | Changed | None:
+        cart = await carts.find(connection, event_id, buyer, for_update=True)
+        if cart is None or cart.id != cart_id:
+            return await _made_before(connection, buyer, cart_id)
+        if not cart.is_safe:
+            catalog = await catalogs.load_one(connection, event_id, except_cart=cart.id)
+            carts.require_locks(catalog, cart, {}, locked)
+            cart, notes = await carts.recheck(connection, cart, catalog)
+            if notes:
+                await carts.renew(connection, cart)
+                return Changed(notes)
+        if {hold.id for hold in cart.holds} != purchase.holders.keys():
+            return Changed(())
+        return await _write(connection, cart, buyer, purchase, providers)
+
+    return await stock.in_turn(database, keys, work)
+
+
+async def _made_before(connection: Connection, buyer: str, cart_id: UUID) -> Placed | None:
+    link = link_of(buyer, cart_id)
+    order_id = await connection.fetchval(
+        "SELECT o.id FROM ticket_order o JOIN order_link l ON l.order_id = o.id "
+        "WHERE o.cart_id = $1 AND l.token_sha256 = $2",
+        cart_id,
+        token_hash(link),
+    )
+    return None if order_id is None else Placed(order_id, link)
+
+
+async def _write(
+    connection: Connection, cart: Cart, buyer: str, purchase: Purchase, providers: Sequence[Provider]
+) -> Placed:
+    event = await connection.fetchrow(
+        "SELECT e.status, e.currency, e.timezone, e.pays_on_site, e.transfer_details, e.transfer_days, "
+        "max(s.ends_at) AS ends_at, clock_timestamp() AS now, max(s.ends_at) > clock_timestamp() AS is_open "
+        "FROM event e JOIN event_session s ON s.event_id = e.id WHERE e.id = $1 GROUP BY e.id",
+        cart.event_id,
+    )
+    if event is None or event["status"] != "live" or not event["is_open"]:
+        raise Refused("closed")
+    await _refuse_too_few(connection, cart)
+    terms = terms_of(event, cart.total.gross)
+    provider = next((p for p in providers if p.name == purchase.method and p.offers(terms)), None)
+    if provider is None:
+        raise Refused("method")
+    now: datetime = event["now"]
+    is_paid = provider.first_state() is PaymentState.CONFIRMED
+    state = OrderState.PAID if is_paid else OrderState.PENDING
+    person_id = await _person(connection, purchase.name, purchase.email, purchase.language)
+    order_id, link = uuid7(), link_of(buyer, cart.id)
+    code = await _insert_order(
+        connection, order_id, cart, person_id, purchase, event, state, provider.due_at(terms, now)
+    )
+    await connection.execute(
+        "INSERT INTO order_link (token_sha256, order_id) VALUES ($1, $2)", token_hash(link), order_id
+    )
+    await _insert_positions(connection, order_id, cart, purchase)
+    payment_id = uuid7()
+    await connection.execute(
+        "INSERT INTO payment (id, order_id, provider, state, amount, confirmed_at) "
+        "VALUES ($1, $2, $3, $4, $5, CASE WHEN $4 = 'confirmed' THEN clock_timestamp() END)",
+        payment_id,
+        order_id,
+        provider.name,
+        provider.first_state().value,
+        terms.amount,
+    )
+    mail = "mail.order_paid" if is_paid else "mail.order_placed"
+    await jobs.enqueue(connection, mail, {"order": str(order_id)}, unique_key=f"{mail}:{order_id}")
+    await audit.record(connection, audit.BUYER, "order placed", "order", order_id)
+    await connection.execute("DELETE FROM cart WHERE id = $1", cart.id)
+    reference = PaymentRef(payment_id, order_id, code, terms.amount, terms.currency)
+    return Placed(order_id, link, reference, provider)
+
+
+def terms_of(event: asyncpg.Record, amount: int) -> Terms:
+    return Terms(
+        amount=amount,
+        currency=event["currency"],
+        timezone=event["timezone"],
+        pays_on_site=event["pays_on_site"],
+        transfer_details=event["transfer_details"],
+        transfer_days=event["transfer_days"],
+        ends_at=event["ends_at"],
+    )
+
+
+async def _refuse_too_few(connection: Connection, cart: Cart) -> None:
+    """A minimum may have been undercut by taking tickets out again."""
+    counts = Counter(hold.type_id for hold in cart.holds)
+    rows = await connection.fetch("SELECT id, min_per_order FROM ticket_type WHERE id = ANY($1)", list(counts))
+    if not rows:
+        raise Refused("nothing")
+    for row in rows:
+        if counts[row["id"]] < row["min_per_order"]:
+            catalog: Catalog = await catalogs.load_one(connection, cart.event_id)
+            raise Refused("type-minimum", what=catalog.type_by_id[row["id"]].title, number=row["min_per_order"])
+
+
+async def _person(connection: Connection, name: str, email: str, language: str) -> UUID:
+    person_id = uuid7()
+    await connection.execute(
+        "INSERT INTO person (id, kind, name, email, language) VALUES ($1, 'guest', $2, $3, $4)",
+        person_id,
+        name,
+        email,
+        language,
+    )
+    return person_id
+
+
+async def _insert_order(
+    connection: Connection,
+    order_id: UUID,
+    cart: Cart,
+    person_id: UUID,
+    purchase: Purchase,
+    event: asyncpg.Record,
+    state: OrderState,
+    due_at: datetime | None,
+) -> str:
+    for _ in range(5):
+        code: str | None = await connection.fetchval(
+            "INSERT INTO ticket_order (id, event_id, code, state, person_id, cart_id, language, currency, due_at, paid_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN $4 = 'paid' THEN clock_timestamp() END) "
+            "ON CONFLICT (code) DO NOTHING RETURNING code",
+            order_id,
+            cart.event_id,
+            order_code(),
+            state.value,
+            person_id,
+            cart.id,
+            purchase.language,
+            event["currency"],
+            due_at,
+        )
+        if code is not None:
+            return code
+    raise RuntimeError("five random order codes were taken")
+
+
+async def _insert_positions(connection: Connection, order_id: UUID, cart: Cart, purchase: Purchase) -> None:
+    rows = []
+    positions: dict[UUID, UUID] = {}
+    for rank, hold in enumerate(cart.holds):
+        name = purchase.holders[hold.id]
+        holder = await _person(connection, name, "", purchase.language) if name and name != purchase.name else None
+        positions[hold.id] = uuid7()
+        amount = hold.amount
+        rows.append((positions[hold.id], rank, hold.session_id, hold.type_id, holder, hold.voucher_id,
+                     amount.gross, amount.net, amount.tax, hold.tax_bp, new_secret()))  # fmt: skip
+    await connection.execute(
+        "INSERT INTO order_position (order_id, id, rank, session_id, type_id, person_id, voucher_id, gross, net, tax, "
+        "tax_bp, secret) SELECT $1, * FROM unnest($2::uuid[], $3::int[], $4::uuid[], $5::uuid[], $6::uuid[], "
+        "$7::uuid[], $8::bigint[], $9::bigint[], $10::bigint[], $11::int[], $12::bytea[])",
+        order_id,
+        *(list(column) for column in zip(*rows, strict=True)),
+    )
+    answers = [(uuid7(), positions[hold], question, value) for (hold, question), value in purchase.answers.items()]
+    if answers:
+        await connection.executemany(
+            "INSERT INTO answer (id, position_id, question_id, value) VALUES ($1, $2, $3, $4)", answers
+        )
+
+
+async def cancel(connection: Connection, order_id: UUID, position_ids: Sequence[UUID], actor: Actor) -> int:
+    """Give back these tickets of an order; how many were. Their places are free at once, their money is owed back.
+
+    An order without tickets left is cancelled. Doing it twice changes nothing the second time.
+    """
+    state = await connection.fetchval("SELECT state FROM ticket_order WHERE id = $1 FOR UPDATE", order_id)
+    if state is None or not OrderState(state).holds_places:
+        return 0
+    rows = await connection.fetch(
+        "UPDATE order_position SET is_held = false, cancelled_at = clock_timestamp(), version = version + 1 "
+        "WHERE order_id = $1 AND id = ANY($2) AND cancelled_at IS NULL RETURNING gross",
+        order_id,
+        list(position_ids),
+    )
+    if not rows:
+        return 0
+    back = sum(row["gross"] for row in rows)
+    if state == OrderState.PAID and back:
+        await connection.execute(
+            "INSERT INTO refund (id, payment_id, amount, reason) SELECT $1, id, $2, 'cancelled' FROM payment "
+            "WHERE order_id = $3 AND state = 'confirmed' ORDER BY confirmed_at DESC LIMIT 1",
+            uuid7(),
+            back,
+            order_id,
+        )
+    rest = await connection.fetchval(
+        "SELECT count(*) FROM order_position WHERE order_id = $1 AND cancelled_at IS NULL", order_id
+    )
+    if rest == 0:
+        await connection.execute(
+            "UPDATE ticket_order SET state = 'cancelled', closed_at = clock_timestamp(), version = version + 1 "
+            "WHERE id = $1",
+            order_id,
+        )
+    else:
+        await connection.execute(
+            "UPDATE payment SET amount = amount - $2, version = version + 1 "
+            "WHERE order_id = $1 AND state IN ('created', 'pending')",
+            order_id,
+            back,
+        )
+    await audit.record(connection, actor, "tickets cancelled", "order", order_id, ("positions",))
+    await jobs.enqueue(connection, "mail.tickets_cancelled", {"order": str(order_id), "tickets": len(rows)})
+    return len(rows)
+
+
+async def expire(connection: Connection) -> int:
+    """Mark pending orders past their due date; how many were. Until then they keep their places."""
+    rows = await connection.fetch(
+        "UPDATE ticket_order SET state = 'expired', closed_at = clock_timestamp(), version = version + 1 "
+        "WHERE id IN (SELECT id FROM ticket_order WHERE state = 'pending' AND due_at <= clock_timestamp() "
+        "ORDER BY id FOR UPDATE SKIP LOCKED) RETURNING id"
+    )
+    ids = [row["id"] for row in rows]
+    await connection.execute("UPDATE order_position SET is_held = false WHERE order_id = ANY($1) AND is_held", ids)
+    for order_id in ids:
+        await audit.record(connection, audit.CLOCK, "order expired", "order", order_id, ("state",))
+        await jobs.enqueue(connection, "mail.order_expired", {"order": str(order_id)})
+    return len(ids)
