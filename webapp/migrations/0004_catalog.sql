@@ -4,6 +4,7 @@
 ALTER TABLE event DROP CONSTRAINT event_status_check;
 UPDATE event SET status = 'live' WHERE status = 'published';
 ALTER TABLE event
+    ALTER COLUMN created_by DROP NOT NULL,                  -- samples are nobody's
     ADD CONSTRAINT event_status_check CHECK (status IN ('draft', 'live', 'cancelled', 'postponed')),
     ADD COLUMN currency text NOT NULL DEFAULT 'EUR' CHECK (currency ~ '^[A-Z]{3}$'), -- fixed after the first sale, by the app
     ADD COLUMN pays_on_site boolean NOT NULL DEFAULT true,

@@ -173,7 +173,7 @@ async def latest_timezone(connection: Connection) -> str | None:
     return name
 
 
-async def create(connection: Connection, draft: Draft, *, slug: str, member_id: UUID) -> UUID | None:
+async def create(connection: Connection, draft: Draft, *, slug: str, member_id: UUID | None) -> UUID | None:
     """Make a draft with a session, a pool and a ticket type. None if *slug* is taken: try another."""
     event_id, session_id = uuid7(), uuid7()
     made = await connection.fetchval(
