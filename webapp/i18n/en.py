@@ -300,6 +300,7 @@ MESSAGES: dict[str, str] = {
     "wrong.question": "Write the question.",
     "wrong.kind": "Choose a kind of answer.",
     "wrong.choices": "Write between 2 and {limit} choices, one a line.",
+    "wrong.answer": "“{question}”: {problem}",
     "wrong.answer.missing": "Please answer this question.",
     "wrong.answer.long": "This answer is too long. Shorten it.",
     "wrong.answer.choice": "Choose one of the answers.",

@@ -316,6 +316,7 @@ _WRITTEN: dict[str, str] = {
     "wrong.question": "Écrivez la question.",
     "wrong.kind": "Choisissez un genre de réponse.",
     "wrong.choices": "Écrivez de 2 à {limit} choix, un par ligne.",
+    "wrong.answer": "« {question} » : {problem}",
     "wrong.answer.missing": "Merci de répondre à cette question.",
     "wrong.answer.long": "Cette réponse est trop longue. Raccourcissez-la.",
     "wrong.answer.choice": "Choisissez l’une des réponses.",

@@ -63,6 +63,11 @@ async def find(connection: Connection, event_id: UUID, code: str) -> Voucher | N
     return await _counted(connection, row)
 
 
+async def exist(connection: Connection, event_id: UUID) -> bool:
+    """Is there a code to ask for at all?"""
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM voucher WHERE event_id = $1)", event_id))
+
+
 async def by_id(connection: Connection, voucher_id: UUID) -> Voucher | None:
     return await _counted(connection, await connection.fetchrow(f"{_SELECT} WHERE id = $1", voucher_id))
 

@@ -150,7 +150,9 @@ def _purchase(form: Form, counter: Counter) -> Purchase | None:
             try:
                 reply = answers.parse(question, form.values.get(field, ""), zone)
             except AnswerRefused as refusal:
-                form.refuse(field, form.t(f"wrong.answer.{refusal.problem}"))
+                problem = form.t(f"wrong.answer.{refusal.problem}")
+                label = question.label.text(form.t.language)
+                form.refuse(field, form.t("wrong.answer", question=label, problem=problem))
                 continue
             if reply is not None:
                 replies[hold.id, question.id] = reply

@@ -146,7 +146,7 @@ async def _page(
         rows=_rows(offered, voucher),
         voucher=voucher,
         cart=_shown(cart),
-        most=MOST_AT_ONCE,
+        has_vouchers=await vouchers.exist(connection, event.id),
     )
 
 

@@ -102,7 +102,11 @@ FROM event e JOIN LATERAL (
 """
 
 # Letters with and without accents are the same to who searches; PostgreSQL's core has only this for it.
-_BARE = "translate(lower({}), 'àâäáãåéèêëíìîïóòôöõúùûüçñ', 'aaaaaaeeeeiiiiooooouuuucn')"
+# In both cases: lower() leaves letters with accents alone where the database's locale is C.
+_BARE = (
+    "translate(lower({}), 'àâäáãåéèêëíìîïóòôöõúùûüçñÀÂÄÁÃÅÉÈÊËÍÌÎÏÓÒÔÖÕÚÙÛÜÇÑ', "
+    "'aaaaaaeeeeiiiiooooouuuucnaaaaaaeeeeiiiiooooouuuucn')"
+)
 
 _UPCOMING = """
 SELECT s.event_id FROM event_session s JOIN event e ON e.id = s.event_id
