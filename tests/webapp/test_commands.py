@@ -35,6 +35,14 @@ async def test_schema_reports_what_it_applied_and_twice_is_a_success(empty_tenan
     assert json.loads(second.stdout) == {"migrations": migrations_hash(), "applied": []}
 
 
+async def test_samples_are_made_once(tenant: Tenant) -> None:
+    first, second = await tenant.run("samples"), await tenant.run("samples")
+    assert [(done.returncode, json.loads(done.stdout)) for done in (first, second)] == [
+        (0, {"events": 4}),
+        (0, {"events": 0}),
+    ]
+
+
 async def test_what_is_made_belongs_to_the_tenants_role(tenant: Tenant) -> None:
     connection = await tenant.admin()
     owners = await connection.fetch("SELECT tableowner FROM pg_tables WHERE schemaname = 'public'")
