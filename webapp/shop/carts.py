@@ -23,6 +23,8 @@ from skep.webapp.shop.refusal import Note, Refused
 from skep.webapp.shop.vouchers import Voucher
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from skep.webapp.store.pool import Connection, Database
 
 HOLD = timedelta(minutes=30)  # long enough to find a card and type four names
@@ -72,15 +74,25 @@ class Cart:
 
 
 _SELECT = """
-SELECT id, event_id, expires_at, expires_at - clock_timestamp() AS remaining FROM cart
-WHERE buyer_sha256 = $1 AND event_id = $2
+SELECT c.id AS cart_id, c.event_id, c.expires_at, c.expires_at - clock_timestamp() AS remaining,
+       h.id, h.type_id, h.session_id, h.voucher_id, h.price, h.tax_bp
+FROM cart c LEFT JOIN cart_hold h ON h.cart_id = c.id WHERE c.buyer_sha256 = $1 AND c.event_id = $2 ORDER BY h.id
 """
 
 
 async def find(connection: Connection, event_id: UUID, buyer: str, *, for_update: bool = False) -> Cart | None:
     """The cart of the browser that holds *buyer*, live or not."""
-    row = await connection.fetchrow(f"{_SELECT}{' FOR UPDATE' if for_update else ''}", token_hash(buyer), event_id)
-    return None if row is None else Cart(**dict(row), holds=await _holds(connection, row["id"]))
+    rows = await connection.fetch(f"{_SELECT}{' FOR UPDATE OF c' if for_update else ''}", token_hash(buyer), event_id)
+    if not rows:
+        return None
+    first = rows[0]
+    return Cart(
+        id=first["cart_id"],
+        event_id=first["event_id"],
+        expires_at=first["expires_at"],
+        remaining=first["remaining"],
+        holds=tuple(_hold(row) for row in rows if row["id"] is not None),
+    )
 
 
 async def _holds(connection: Connection, cart_id: UUID) -> tuple[Hold, ...]:
@@ -88,7 +100,11 @@ async def _holds(connection: Connection, cart_id: UUID) -> tuple[Hold, ...]:
         "SELECT id, type_id, session_id, voucher_id, price, tax_bp FROM cart_hold WHERE cart_id = $1 ORDER BY id",
         cart_id,
     )
-    return tuple(Hold(**dict(row)) for row in rows)
+    return tuple(_hold(row) for row in rows)
+
+
+def _hold(row: asyncpg.Record) -> Hold:
+    return Hold(row["id"], row["type_id"], row["session_id"], row["voucher_id"], row["price"], row["tax_bp"])
 
 
 async def add(
@@ -112,9 +128,12 @@ async def add(
         cart, notes = await recheck(connection, cart, catalog)
         voucher = vouchers.usable(await vouchers.find(connection, event_id, code)) if code else None
         _refuse_what_may_not_be(catalog, cart, wanted, voucher)
-        notes += await _take(connection, cart, catalog, wanted, voucher)
-        await renew(connection, cart)
-        return notes
+        taken, fewer = await _take(connection, cart, catalog, wanted, voucher)
+        if taken or cart.holds:
+            await renew(connection, cart)
+        else:
+            await connection.execute("DELETE FROM cart WHERE id = $1", cart.id)
+        return notes + fewer
 
     return await stock.in_turn(database, keys, work)
 
@@ -208,10 +227,7 @@ async def _open(connection: Connection, event_id: UUID, buyer: str) -> Cart:
 
 
 async def renew(connection: Connection, cart: Cart) -> None:
-    """All of it, up to the cap; an ended cart begins anew. An empty one goes."""
-    if not await connection.fetchval("SELECT EXISTS (SELECT FROM cart_hold WHERE cart_id = $1)", cart.id):
-        await connection.execute("DELETE FROM cart WHERE id = $1", cart.id)
-        return
+    """All of it, up to the cap; an ended cart begins anew."""
     if cart.is_live:
         await connection.execute(
             "UPDATE cart SET expires_at = greatest(expires_at, least(renew_until, clock_timestamp() + $2::interval)) "
@@ -256,7 +272,8 @@ def _refuse_what_may_not_be(catalog: Catalog, cart: Cart, wanted: Mapping[UUID, 
 
 async def _take(
     connection: Connection, cart: Cart, catalog: Catalog, wanted: Mapping[UUID, int], voucher: Voucher | None
-) -> tuple[Note, ...]:
+) -> tuple[int, tuple[Note, ...]]:
+    """How many places were taken, and what could not be had."""
     pools = catalog.pools
     for hold in cart.holds:
         pools = _occupied(pools, catalog.type_by_id[hold.type_id], 1)
@@ -283,7 +300,7 @@ async def _take(
             "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bigint[], $7::int[])",
             *(list(column) for column in zip(*rows, strict=True)),
         )
-    return tuple(notes)
+    return len(rows), tuple(notes)
 
 
 def _drawn_on(catalog: Catalog) -> dict[UUID, tuple[UUID, ...]]:

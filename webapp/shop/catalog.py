@@ -134,9 +134,12 @@ class Catalog:
 
 
 async def load(
-    connection: Connection, event_ids: Iterable[UUID], *, except_cart: UUID | None = None
+    connection: Connection, event_ids: Iterable[UUID], *, except_cart: UUID | None = None, counted: bool = True
 ) -> dict[UUID, Catalog]:
-    """The catalogs of these events. Without the lock that `stock` describes it is for showing only."""
+    """The catalogs of these events. Without the lock that `stock` describes it is for showing only.
+
+    Not *counted*, pools are left out: for pages that are not about what is left.
+    """
     wanted = list(event_ids)
     rows = await connection.fetch(
         "SELECT s.id, s.event_id, s.title, s.starts_at, s.ends_at, s.version, e.language, e.timezone, e.max_per_order, "
@@ -154,7 +157,7 @@ async def load(
         "FROM ticket_type t WHERE t.session_id = ANY($1) ORDER BY t.rank, t.id",
         session_ids,
     )
-    pools = await stock.pools_of(connection, session_ids, except_cart=except_cart)
+    pools = await stock.pools_of(connection, session_ids, except_cart=except_cart) if counted else {}
     found: dict[UUID, Catalog] = {}
     for event_id, sessions in by_event.items():
         if not sessions:
@@ -173,9 +176,11 @@ async def load(
     return found
 
 
-async def load_one(connection: Connection, event_id: UUID, *, except_cart: UUID | None = None) -> Catalog:
+async def load_one(
+    connection: Connection, event_id: UUID, *, except_cart: UUID | None = None, counted: bool = True
+) -> Catalog:
     """Raises KeyError if the event has no session, which no page of ours makes."""
-    return (await load(connection, [event_id], except_cart=except_cart))[event_id]
+    return (await load(connection, [event_id], except_cart=except_cart, counted=counted))[event_id]
 
 
 async def questions(connection: Connection, event_id: UUID, language: str) -> tuple[Question, ...]:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
+from skep.webapp.errors import Busy
 from skep.webapp.ids import derived_secret, new_secret, order_code, secret_text, token_hash, uuid7
 from skep.webapp.shop import carts, stock
 from skep.webapp.shop import catalog as catalogs
@@ -93,7 +94,8 @@ async def place(
             carts.require_locks(catalog, cart, {}, locked)
             cart, notes = await carts.recheck(connection, cart, catalog)
             if notes:
-                await carts.renew(connection, cart)
+                if cart.holds:
+                    await carts.renew(connection, cart)
                 return Changed(notes)
         if {hold.id for hold in cart.holds} != purchase.holders.keys():
             return Changed(())
@@ -132,31 +134,10 @@ async def _write(
     now: datetime = event["now"]
     is_paid = provider.first_state() is PaymentState.CONFIRMED
     state = OrderState.PAID if is_paid else OrderState.PENDING
-    person_id = await _person(connection, purchase.name, purchase.email, purchase.language)
-    order_id, link = uuid7(), link_of(buyer, cart.id)
-    code = await _insert_order(
-        connection, order_id, cart, person_id, purchase, event, state, provider.due_at(terms, now)
-    )
-    await connection.execute(
-        "INSERT INTO order_link (token_sha256, order_id) VALUES ($1, $2)", token_hash(link), order_id
-    )
-    await _insert_positions(connection, order_id, cart, purchase)
-    payment_id = uuid7()
-    await connection.execute(
-        "INSERT INTO payment (id, order_id, provider, state, amount, confirmed_at) "
-        "VALUES ($1, $2, $3, $4, $5, CASE WHEN $4 = 'confirmed' THEN clock_timestamp() END)",
-        payment_id,
-        order_id,
-        provider.name,
-        provider.first_state().value,
-        terms.amount,
-    )
-    mail = "mail.order_paid" if is_paid else "mail.order_placed"
-    await jobs.enqueue(connection, mail, {"order": str(order_id)}, unique_key=f"{mail}:{order_id}")
-    await audit.record(connection, audit.BUYER, "order placed", "order", order_id)
-    await connection.execute("DELETE FROM cart WHERE id = $1", cart.id)
-    reference = PaymentRef(payment_id, order_id, code, terms.amount, terms.currency)
-    return Placed(order_id, link, reference, provider)
+    made = _Rows(cart, purchase, state, payment=provider.first_state())
+    await made.write(connection, buyer, event["currency"], provider, provider.due_at(terms, now))
+    reference = PaymentRef(made.payment_id, made.order_id, made.code, terms.amount, terms.currency)
+    return Placed(made.order_id, link_of(buyer, cart.id), reference, provider)
 
 
 def terms_of(event: asyncpg.Record, amount: int) -> Terms:
@@ -183,70 +164,101 @@ async def _refuse_too_few(connection: Connection, cart: Cart) -> None:
             raise Refused("type-minimum", what=catalog.type_by_id[row["id"]].title, number=row["min_per_order"])
 
 
-async def _person(connection: Connection, name: str, email: str, language: str) -> UUID:
-    person_id = uuid7()
-    await connection.execute(
-        "INSERT INTO person (id, kind, name, email, language) VALUES ($1, 'guest', $2, $3, $4)",
-        person_id,
-        name,
-        email,
-        language,
-    )
-    return person_id
+# One statement for what every order has: each one less is a wait less under the lock of a cart that ran late.
+_WRITE = """
+WITH buyer AS (INSERT INTO person (id, kind, name, email, language) VALUES ($1, 'guest', $2, $3, $4)),
+placed AS (
+    INSERT INTO ticket_order (id, event_id, code, state, person_id, cart_id, language, currency, due_at, paid_at)
+    VALUES ($5, $6, $7, $8, $1, $9, $4, $10, $11, CASE WHEN $8 = 'paid' THEN clock_timestamp() END)
+    RETURNING id),
+link AS (INSERT INTO order_link (token_sha256, order_id) SELECT $12, id FROM placed),
+payment AS (
+    INSERT INTO payment (id, order_id, provider, state, amount, confirmed_at)
+    SELECT $13, id, $14, $15, $16, CASE WHEN $15 = 'confirmed' THEN clock_timestamp() END FROM placed),
+mail AS (
+    INSERT INTO job (id, kind, payload, unique_key)
+    SELECT $17, $18, jsonb_build_object('order', id), $18 || ':' || id FROM placed),
+trace AS (
+    INSERT INTO audit (id, actor, action, object_kind, object_id) SELECT $19, 'buyer', 'order placed', 'order', id
+    FROM placed),
+emptied AS (DELETE FROM cart WHERE id = $9)
+INSERT INTO order_position (order_id, id, rank, session_id, type_id, person_id, voucher_id, gross, net, tax, tax_bp, secret)
+SELECT placed.id, line.* FROM placed, unnest(
+    $20::uuid[], $21::int[], $22::uuid[], $23::uuid[], $24::uuid[], $25::uuid[], $26::bigint[], $27::bigint[],
+    $28::bigint[], $29::int[], $30::bytea[]) AS line
+"""
 
 
-async def _insert_order(
-    connection: Connection,
-    order_id: UUID,
-    cart: Cart,
-    person_id: UUID,
-    purchase: Purchase,
-    event: asyncpg.Record,
-    state: OrderState,
-    due_at: datetime | None,
-) -> str:
-    for _ in range(5):
-        code: str | None = await connection.fetchval(
-            "INSERT INTO ticket_order (id, event_id, code, state, person_id, cart_id, language, currency, due_at, paid_at) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN $4 = 'paid' THEN clock_timestamp() END) "
-            "ON CONFLICT (code) DO NOTHING RETURNING code",
-            order_id,
-            cart.event_id,
-            order_code(),
-            state.value,
-            person_id,
-            cart.id,
-            purchase.language,
-            event["currency"],
-            due_at,
-        )
-        if code is not None:
-            return code
-    raise RuntimeError("five random order codes were taken")
+class _Rows:
+    """The rows of a new order, with their ids."""
 
+    def __init__(self, cart: Cart, purchase: Purchase, state: OrderState, *, payment: PaymentState) -> None:
+        self.order_id, self.payment_id, self.person_id = uuid7(), uuid7(), uuid7()
+        self.code = order_code()
+        self._cart = cart
+        self._purchase = purchase
+        self._state = state
+        self._payment = payment
+        self._positions = {hold.id: uuid7() for hold in cart.holds}
 
-async def _insert_positions(connection: Connection, order_id: UUID, cart: Cart, purchase: Purchase) -> None:
-    rows = []
-    positions: dict[UUID, UUID] = {}
-    for rank, hold in enumerate(cart.holds):
-        name = purchase.holders[hold.id]
-        holder = await _person(connection, name, "", purchase.language) if name and name != purchase.name else None
-        positions[hold.id] = uuid7()
-        amount = hold.amount
-        rows.append((positions[hold.id], rank, hold.session_id, hold.type_id, holder, hold.voucher_id,
-                     amount.gross, amount.net, amount.tax, hold.tax_bp, new_secret()))  # fmt: skip
-    await connection.execute(
-        "INSERT INTO order_position (order_id, id, rank, session_id, type_id, person_id, voucher_id, gross, net, tax, "
-        "tax_bp, secret) SELECT $1, * FROM unnest($2::uuid[], $3::int[], $4::uuid[], $5::uuid[], $6::uuid[], "
-        "$7::uuid[], $8::bigint[], $9::bigint[], $10::bigint[], $11::int[], $12::bytea[])",
-        order_id,
-        *(list(column) for column in zip(*rows, strict=True)),
-    )
-    answers = [(uuid7(), positions[hold], question, value) for (hold, question), value in purchase.answers.items()]
-    if answers:
-        await connection.executemany(
-            "INSERT INTO answer (id, position_id, question_id, value) VALUES ($1, $2, $3, $4)", answers
-        )
+    async def write(
+        self, connection: Connection, buyer: str, currency: str, provider: Provider, due_at: datetime | None
+    ) -> None:
+        """Raises Busy if the random code is another order's: the next try has another."""
+        cart, purchase = self._cart, self._purchase
+        mail = "mail.order_paid" if self._state is OrderState.PAID else "mail.order_placed"
+        holders = await self._holders(connection)
+        lines = []
+        for rank, hold in enumerate(cart.holds):
+            amount = hold.amount
+            lines.append((self._positions[hold.id], rank, hold.session_id, hold.type_id, holders.get(hold.id),
+                          hold.voucher_id, amount.gross, amount.net, amount.tax, hold.tax_bp, new_secret()))  # fmt: skip
+        try:
+            await connection.execute(
+                _WRITE,
+                self.person_id,
+                purchase.name,
+                purchase.email,
+                purchase.language,
+                self.order_id,
+                cart.event_id,
+                self.code,
+                self._state.value,
+                cart.id,
+                currency,
+                due_at,
+                token_hash(link_of(buyer, cart.id)),
+                self.payment_id,
+                provider.name,
+                self._payment.value,
+                cart.total.gross,
+                uuid7(),
+                mail,
+                uuid7(),
+                *(list(column) for column in zip(*lines, strict=True)),
+            )
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name == "ticket_order_code_key":
+                raise Busy("a random order code was taken") from error
+            raise
+        answers = [
+            (uuid7(), self._positions[hold], question, value) for (hold, question), value in purchase.answers.items()
+        ]
+        if answers:
+            await connection.executemany(
+                "INSERT INTO answer (id, position_id, question_id, value) VALUES ($1, $2, $3, $4)", answers
+            )
+
+    async def _holders(self, connection: Connection) -> dict[UUID, UUID]:
+        """Persons for the names that are not the buyer's, by place."""
+        names = {hold: name for hold, name in self._purchase.holders.items() if name and name != self._purchase.name}
+        persons = {hold: uuid7() for hold in names}
+        if names:
+            await connection.executemany(
+                "INSERT INTO person (id, kind, name, email, language) VALUES ($1, 'guest', $2, '', $3)",
+                [(persons[hold], name, self._purchase.language) for hold, name in names.items()],
+            )
+        return persons
 
 
 async def cancel(connection: Connection, order_id: UUID, position_ids: Sequence[UUID], actor: Actor) -> int:

@@ -54,9 +54,12 @@ async def lock(connection: Connection, keys: Iterable[int]) -> None:
     wanted = sorted(set(keys))
     if not wanted:
         return
-    await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
     try:
-        await connection.execute("SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key", wanted)
+        await connection.execute(
+            "SELECT set_config('lock_timeout', $2, true), pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key",
+            wanted,
+            str(LOCK_TIMEOUT_MS),
+        )
     except asyncpg.LockNotAvailableError as error:
         raise Busy("these places are in demand") from error
 

@@ -49,7 +49,7 @@ def lines(cart: Cart, offered: Catalog) -> list[Line]:
 async def cart_page(request: web.Request) -> web.Response:
     async with request.app[DATABASE].connection() as connection:
         event = await visible_event(request, connection)
-        offered = await catalog.load_one(connection, event.id)
+        offered = await catalog.load_one(connection, event.id, counted=False)
         token = buyer(request)
         cart = await carts.find(connection, event.id, token) if token else None
     if cart is not None and not cart.holds:

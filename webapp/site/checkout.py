@@ -117,7 +117,7 @@ async def _counter(request: web.Request, connection: Connection, event: Event, t
     cart = await carts.find(connection, event.id, token) if token else None
     if cart is None or not cart.holds:
         return None
-    offered = await catalog.load_one(connection, event.id)
+    offered = await catalog.load_one(connection, event.id, counted=False)
     terms = Terms(
         amount=cart.total.gross,
         currency=event.currency,

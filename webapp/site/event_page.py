@@ -69,7 +69,7 @@ async def add_to_cart(request: web.Request) -> web.StreamResponse:
             form.refuse("voucher" if refusal.reason.startswith("voucher-") else "tickets", said(refusal, visit.t))
             status = 409
         else:
-            log.info("added to cart", extra={"request": visit.id, "event_id": str(event.id)})
+            log.debug("added to cart", extra={"request": visit.id, "event_id": str(event.id)})
             response = redirect(after_adding(event, notes, wanted))
             if token is None:
                 remember(request, response, holder)

@@ -27,7 +27,8 @@ FIRST_TYPE = {"en": "Ticket", "fr": "Billet"}
 class Event:
     """An event with its next session, or its last one. Moments are in the event's own zone.
 
-    *capacity* over all sessions, None is unlimited; *registered*: places sold or waiting for their money.
+    *capacity* over all sessions, None is unlimited; *registered*: places sold or waiting for their money. Both are
+    counted for organizers only; what the public may buy is in `shop.catalog`.
     """
 
     id: UUID
@@ -87,19 +88,25 @@ class Draft:
     self_cancel_hours: int | None
 
 
-_SELECT = """
+_EVENTS = """
 SELECT e.id, e.slug, e.status, e.language, e.timezone, e.title, e.description, e.place, e.version, e.currency,
        e.pays_on_site, e.transfer_details, e.transfer_days, e.self_cancel_hours, e.max_per_order,
        s.id AS session_id, s.starts_at, s.ends_at, s.ends_at <= clock_timestamp() AS is_over,
-       (SELECT count(*) FROM event_session z WHERE z.event_id = e.id) AS sessions,
-       (SELECT CASE WHEN count(*) = count(p.size) THEN sum(p.size) END
-        FROM stock_pool p JOIN event_session z ON z.id = p.session_id WHERE z.event_id = e.id) AS capacity,
-       (SELECT count(*) FROM order_position x JOIN event_session z ON z.id = x.session_id
-        WHERE z.event_id = e.id AND x.is_held) AS registered
+       (SELECT count(*) FROM event_session z WHERE z.event_id = e.id) AS sessions, :counts
 FROM event e JOIN LATERAL (
     SELECT * FROM event_session z WHERE z.event_id = e.id
     ORDER BY z.ends_at <= clock_timestamp(), abs(extract(epoch FROM z.starts_at - clock_timestamp())) LIMIT 1) s ON true
 """
+_PUBLIC = _EVENTS.replace(":counts", "NULL AS capacity, 0 AS registered")
+_SELECT = _EVENTS.replace(
+    ":counts",
+    """
+       (SELECT CASE WHEN count(*) = count(p.size) THEN sum(p.size) END
+        FROM stock_pool p JOIN event_session z ON z.id = p.session_id WHERE z.event_id = e.id) AS capacity,
+       (SELECT count(*) FROM order_position x JOIN event_session z ON z.id = x.session_id
+        WHERE z.event_id = e.id AND x.is_held) AS registered
+    """,
+)
 
 # Letters with and without accents are the same to who searches; PostgreSQL's core has only this for it.
 # In both cases: lower() leaves letters with accents alone where the database's locale is C.
@@ -136,7 +143,7 @@ async def upcoming(connection: Connection, *, limit: int, offset: int = 0, words
         [_escaped(word) for word in words.split()],
     )
     order = {row["event_id"]: place for place, row in enumerate(ids)}
-    rows = await connection.fetch(f"{_SELECT} WHERE e.id = ANY($1)", list(order))
+    rows = await connection.fetch(f"{_PUBLIC} WHERE e.id = ANY($1)", list(order))
     return [_event(row) for row in sorted(rows, key=lambda row: order[row["id"]])]
 
 
@@ -162,7 +169,7 @@ async def past(connection: Connection, *, limit: int, offset: int = 0) -> list[E
 
 
 async def by_slug(connection: Connection, slug: str) -> Event | None:
-    row = await connection.fetchrow(f"{_SELECT} WHERE e.slug = $1", slug)
+    row = await connection.fetchrow(f"{_PUBLIC} WHERE e.slug = $1", slug)
     return None if row is None else _event(row)
 
 

@@ -82,6 +82,13 @@ async def connect(
         ) from error
 
 
+class _Connection(asyncpg.Connection):
+    """Given back without asyncpg's reset: all that we set or lock is local to a transaction, and a round trip counts."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 class Database:
     """The web process's pool. Use `connection()` for reads and `transaction()` for writes."""
 
@@ -110,6 +117,7 @@ class Database:
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
             server_settings={"application_name": "skep web"},
+            connection_class=_Connection,
         )
         await self._pool
 
