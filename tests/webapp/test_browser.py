@@ -120,6 +120,8 @@ async def test_pages_fit_every_screen_and_break_no_rule_of_their_own(
         "waiting-joined": f"{full[1]}?joined=yes",
         "long-title": "/events/" + LONG_TITLE.lower().replace(" ", "-")[:60],
         "cart-empty": f"{workshop}/cart",
+        "resend": "/tickets",
+        "resend-sent": "/tickets?sent=yes",
         "missing": "/nowhere",
         "sign-in": "/organizer/sign-in",
         "invitation": f"/invite/{await make_invitation(tenant)}",

@@ -133,6 +133,36 @@ async def test_tickets_are_given_back_one_by_one_and_not_too_late(visitor: Visit
     assert "I cannot come" not in (await visitor.get(order.path)).words
 
 
+async def test_32_resending_says_the_same_to_everybody_and_sends_once_a_day(visitor: Visitor, eyes: Connection) -> None:
+    sample = await make_event(eyes)
+    await visitor.register(sample.slug, email="noor@example.com")
+    count = "SELECT count(*) FROM job WHERE kind = 'mail.tickets_again'"
+    answers = [await visitor.post("/tickets", {"email": email}) for email in ("nobody@example.com", "Noor@Example.com")]
+    assert {answer.words for answer in answers} == {answers[0].words}
+    assert "Look into your mailbox" in answers[0].words
+    assert await eyes.fetchval(count) == 1
+    await visitor.post("/tickets", {"email": "noor@example.com"})
+    assert await eyes.fetchval(count) == 1
+    assert (await visitor.post("/tickets", {"email": "noor"})).status == 422
+
+
+async def test_a_ticket_goes_to_somebody_else_with_a_code_of_its_own(visitor: Visitor, eyes: Connection) -> None:
+    sample = await make_event(eyes)
+    order = await visitor.register(sample.slug)
+    ticket = re.search(r'name="ticket" value="([0-9a-f-]{36})"', order.text)
+    assert ticket is not None
+    before = await eyes.fetchval("SELECT secret FROM order_position")
+    refused = await visitor.post(f"{order.path}/holder", {"ticket": ticket[1], "holder": " "})
+    assert refused.status == 422
+    assert "Write your name." in refused.words
+    changed = await visitor.post(f"{order.path}/holder", {"ticket": ticket[1], "holder": "Aya"})
+    assert "The ticket has a new name and a new code." in changed.words
+    assert "Aya" in changed.words
+    assert await eyes.fetchval("SELECT secret FROM order_position") != before
+    other = await visitor.register(sample.slug)
+    assert (await visitor.post(f"{other.path}/holder", {"ticket": ticket[1], "holder": "Eve"})).status == 404
+
+
 async def test_tickets_of_another_order_are_not_given_back(visitor: Visitor, eyes: Connection) -> None:
     sample = await make_event(eyes)
     mine = await visitor.register(sample.slug)

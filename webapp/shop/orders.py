@@ -307,6 +307,28 @@ async def cancel(connection: Connection, order_id: UUID, position_ids: Sequence[
     return len(rows)
 
 
+async def set_holder(connection: Connection, order_id: UUID, position_id: UUID, name: str, actor: Actor) -> None:
+    """Another name on a ticket. Its code changes too: a picture that was passed on lets nobody in any more."""
+    person_id = uuid7()
+    await connection.execute(
+        "INSERT INTO person (id, kind, name, email, language) SELECT $1, 'guest', $2, '', language FROM ticket_order "
+        "WHERE id = $3",
+        person_id,
+        name,
+        order_id,
+    )
+    await connection.execute(
+        "UPDATE order_position SET person_id = $3, secret = $4, version = version + 1 "
+        "WHERE id = $2 AND order_id = $1 AND cancelled_at IS NULL",
+        order_id,
+        position_id,
+        person_id,
+        new_secret(),
+    )
+    await audit.record(connection, actor, "holder changed", "position", position_id, ("person_id", "secret"))
+    await jobs.enqueue(connection, "mail.tickets_changed", {"order": str(order_id)})
+
+
 async def expire(connection: Connection) -> int:
     """Mark pending orders past their due date; how many were. Until then they keep their places."""
     rows = await connection.fetch(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skep.webapp.site import calendar, cart, checkout, event_list, event_page, order_page, waiting_page
+from skep.webapp.site import calendar, cart, checkout, event_list, event_page, order_page, resend_page, waiting_page
 
 routes = [
     *event_list.routes,
@@ -12,4 +12,5 @@ routes = [
     *checkout.routes,
     *waiting_page.routes,
     *order_page.routes,
+    *resend_page.routes,
 ]
