@@ -314,6 +314,20 @@ async def test_a_type_saved_by_two_organizers_shows_both(organizer: Visitor) -> 
     assert 'value="Second"' in answer.text
 
 
+async def test_a_session_is_moved_and_two_who_move_it_both_see(organizer: Visitor, visitor: Visitor) -> None:
+    path = await organizer.create_event()
+    await organizer.publish(path)
+    session = re.search(r'href="([^"]+/sessions/[0-9a-f-]{36})"', (await organizer.get(f"{path}/tickets")).text)
+    assert session is not None
+    form = {"title": "Late show", "starts": "2090-12-04T21:00", "ends": "2090-12-04T23:00", "version": "1"}
+    assert (await organizer.post(session[1], {**form, "ends": "2090-12-04T20:00"})).status == 422
+    assert "Saved." in (await organizer.post(session[1], form)).words
+    page = await visitor.get("/events/open-studio-night")
+    assert "21:00 – 23:00" in page.words.replace("\u00a0", " ")
+    assert "Late show" in page.words
+    assert (await organizer.post(session[1], form)).status == 409
+
+
 async def test_the_currency_stays_once_something_was_ordered(organizer: Visitor, visitor: Visitor) -> None:
     path = await organizer.create_event(price="10")
     await organizer.publish(path)

@@ -11,12 +11,12 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from skep.webapp.errors import Busy
+from skep.webapp.errors import Busy, DatabaseDown
 from skep.webapp.ids import new_secret, secret_text, uuid7
 from skep.webapp.shop import carts, stock
 from skep.webapp.shop.orders import Placed
 from skep.webapp.store import offers
-from skep.webapp.store.pool import Database
+from skep.webapp.store.pool import IDLE_IN_TRANSACTION_S, Database
 from tests.rig.rows import Sample, make_event
 from tests.rig.shop import buy, check_out, make_buyer, set_remaining
 from tests.rig.tenant import Tenant
@@ -212,6 +212,27 @@ async def test_a_cart_that_runs_out_between_check_and_commit_does_not_sell_its_p
     results = await asyncio.gather(check_out(database, sample, slow), buy(database, sample, quick))
     assert sum(isinstance(result, Placed) for result in results) == 1
     assert await held(eyes, sample) == 1
+
+
+async def test_a_process_that_sleeps_inside_a_sale_has_lost_it(database: Database, eyes: Connection) -> None:
+    async with database.connection() as connection:
+        assert await connection.fetchval("SHOW idle_in_transaction_session_timeout") == "30s"
+    assert stock.SAFE_MARGIN.total_seconds() > stock.CONFIRM_TIMEOUT_S + IDLE_IN_TRANSACTION_S
+
+
+async def test_a_sale_that_takes_too_long_is_given_up(
+    database: Database, eyes: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stock, "CONFIRM_TIMEOUT_S", 0.05)
+
+    async def no_keys(connection: object) -> set[int]:
+        return set()
+
+    async def endless(connection: object, locked: set[int]) -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(DatabaseDown):
+        await stock.in_turn(database, no_keys, endless)
 
 
 async def test_a_pool_that_was_limited_a_moment_ago_is_locked_on_the_next_try(

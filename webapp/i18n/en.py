@@ -36,7 +36,7 @@ MESSAGES: dict[str, str] = {
     "event.name": "Your name",
     "event.email": "Your e-mail address",
     # The confirmation
-    "confirmed.keep": "Keep this page’s address: it is your proof of registration. Anyone who has it can see this page.",
+    "confirmed.keep": "Keep this page’s address: it is your proof of registration. Whoever has it can see this page and give the tickets back.",
     "confirmed.back": "Back to the event",
     "confirmed.hidden": "The organizer has taken the event’s page offline for now. Your registration still stands.",
     # The list of events
@@ -208,6 +208,7 @@ MESSAGES: dict[str, str] = {
     "offer.type.description": "What it includes",
     "offer.session": "Date",
     "offer.session.new": "New date",
+    "offer.session.edit": "Change the date",
     "offer.session.title.hint": "For example “Evening show”. Leave empty if the date says enough.",
     "offer.pool.new": "Places",
     "offer.sale": "Sale",

@@ -49,8 +49,8 @@ _WRITTEN: dict[str, str] = {
     "event.name": "Votre nom",
     "event.email": "Votre adresse e-mail",
     # La confirmation
-    "confirmed.keep": "Gardez l’adresse de cette page : elle prouve votre inscription. Toute personne qui la possède "
-    "peut voir cette page.",
+    "confirmed.keep": "Gardez l’adresse de cette page : elle prouve votre inscription. Qui la possède peut voir "
+    "cette page et rendre les billets.",
     "confirmed.back": "Revenir à l’événement",
     "confirmed.hidden": "L’organisateur a mis la page de l’événement hors ligne pour le moment. Votre inscription "
     "reste valable.",
@@ -224,6 +224,7 @@ _WRITTEN: dict[str, str] = {
     "offer.type.description": "Ce qu’il comprend",
     "offer.session": "Date",
     "offer.session.new": "Nouvelle date",
+    "offer.session.edit": "Modifier la date",
     "offer.session.title.hint": "Par exemple « Séance du soir ». Laissez vide si la date suffit.",
     "offer.pool.new": "Places",
     "offer.sale": "Vente",

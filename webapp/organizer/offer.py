@@ -90,6 +90,50 @@ async def create_session(request: web.Request, member: SignedIn) -> web.StreamRe
     return _done(event, "saved")
 
 
+@routes.get(OFFER_PATH + f"/sessions/{{session_id:{ID}}}")
+@for_members
+async def edit_session(request: web.Request, member: SignedIn) -> web.StreamResponse:
+    async with request.app[DATABASE].connection() as connection:
+        event = await managed_event(request, connection)
+        offered = await catalog.load_one(connection, event.id, counted=False)
+    known = offered.session_by_id.get(_id(request, "session_id"))
+    if known is None:
+        raise web.HTTPNotFound
+    form = Form(request[VISIT].t, offer_forms.session_values(known, event))
+    return _page(request, event, "session", form, is_new=False)
+
+
+@routes.post(OFFER_PATH + f"/sessions/{{session_id:{ID}}}")
+@for_members
+async def save_session(request: web.Request, member: SignedIn) -> web.StreamResponse:
+    """Another time or name. Its places and prices have forms of their own."""
+    form = await read_form(request, request[VISIT].t)
+    try:
+        async with request.app[DATABASE].transaction() as connection:
+            event = await managed_event(request, connection)
+            offered = await catalog.load_one(connection, event.id, counted=False)
+            known = offered.session_by_id.get(_id(request, "session_id"))
+            if known is None:
+                raise web.HTTPNotFound
+            draft = offer_forms.session(form, event)
+            if draft is None:
+                return _page(request, event, "session", form, is_new=False, status=422)
+            await offers.save_session(
+                connection,
+                known.id,
+                starts_at=draft.starts_at,
+                ends_at=draft.ends_at,
+                title=draft.title,
+                version=_version(form),
+            )
+            await _audited(connection, member, "session saved", "session", known.id, ("starts_at", "ends_at", "title"))
+    except StaleVersion:
+        assert known is not None  # noqa: S101 (only what exists can be stale)
+        form.values["version"] = str(known.version)
+        return _page(request, event, "session", form, is_new=False, stale=True, status=409)
+    return _done(event, "saved")
+
+
 @routes.get(OFFER_PATH + "/types/new")
 @for_members
 async def new_type(request: web.Request, member: SignedIn) -> web.StreamResponse:
@@ -139,13 +183,7 @@ async def _save_type(request: web.Request, member: SignedIn, type_id: UUID | Non
             draft = offer_forms.ticket_type(form, event, offered, known)
             if draft is None:
                 return _page(request, event, "type", form, offered=offered, is_new=known is None, status=422)
-            version = form.values.get("version", "")
-            saved = await offers.save_type(
-                connection,
-                draft,
-                type_id=type_id,
-                version=int(version) if version.isascii() and version.isdigit() and len(version) < 10 else -1,
-            )
+            saved = await offers.save_type(connection, draft, type_id=type_id, version=_version(form))
             await _audited(connection, member, "type saved", "type", saved)
     except StaleVersion:
         assert known is not None  # noqa: S101 (only what exists can be stale)
@@ -257,6 +295,12 @@ async def _audited(
 ) -> None:
     await audit.record(connection, Actor("member", member.member_id), action, kind, identity, fields)
     log.info(action, extra={"object_id": str(identity), "member_id": str(member.member_id)})
+
+
+def _version(form: Form) -> int:
+    """Which version the form was made of; -1, which no row has, for rubbish."""
+    version = form.values.get("version", "")
+    return int(version) if version.isascii() and version.isdigit() and len(version) < 10 else -1
 
 
 def _id(request: web.Request, name: str) -> UUID:

@@ -10,13 +10,13 @@ from uuid import UUID
 from skep.webapp.http.forms import Form
 from skep.webapp.i18n import dates, money
 from skep.webapp.organizer.event_form import capacity, check_span, moment, price, tax
-from skep.webapp.shop.catalog import Catalog, TicketType
+from skep.webapp.shop.catalog import Catalog, Session, TicketType
 from skep.webapp.shop.money import Effect
 from skep.webapp.shop.vouchers import normal_code
 from skep.webapp.store.events import FIRST_TYPE, Event
 from skep.webapp.store.offers import QuestionDraft, TypeDraft, VoucherDraft
 
-__all__ = ["capacity", "question", "session", "ticket_type", "type_values", "voucher"]
+__all__ = ["capacity", "question", "session", "session_values", "ticket_type", "type_values", "voucher"]
 
 TITLE_LIMIT = 120
 HINT_LIMIT = 300
@@ -48,6 +48,15 @@ def session(form: Form, event: Event) -> SessionDraft | None:
     if form.errors or starts_at is None or ends_at is None:
         return None
     return SessionDraft({event.language: title} if title else {}, starts_at, ends_at, places, cost, rate)
+
+
+def session_values(known: Session, event: Event) -> dict[str, str]:
+    return {
+        "title": known.title.text(event.language),
+        "starts": known.starts_at.strftime("%Y-%m-%dT%H:%M"),
+        "ends": known.ends_at.strftime("%Y-%m-%dT%H:%M"),
+        "version": str(known.version),
+    }
 
 
 def ticket_type(form: Form, event: Event, offered: Catalog, known: TicketType | None) -> TypeDraft | None:

@@ -90,6 +90,8 @@ async def place(
         if cart is None or cart.id != cart_id:
             return await _made_before(connection, buyer, cart_id)
         if not cart.is_safe:
+            if not locked and await carts.lock_keys(connection, cart, {}, None):
+                raise Busy("the cart has not long to live: its places are counted under their locks")
             catalog = await catalogs.load_one(connection, event_id, except_cart=cart.id)
             carts.require_locks(catalog, cart, {}, locked)
             cart, notes = await carts.recheck(connection, cart, catalog)
@@ -101,7 +103,7 @@ async def place(
             return Changed(())
         return await _write(connection, cart, buyer, purchase, providers)
 
-    return await stock.in_turn(database, keys, work)
+    return await stock.in_turn(database, keys, work, most_need_none=True)
 
 
 async def _made_before(connection: Connection, buyer: str, cart_id: UUID) -> Placed | None:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 import asyncpg
 
-from skep.webapp.errors import Busy
+from skep.webapp.errors import Busy, DatabaseDown
 from skep.webapp.shop.availability import Pool
 
 if TYPE_CHECKING:
@@ -119,36 +120,49 @@ async def in_turn(
     database: Database,
     keys: Callable[[Connection], Awaitable[set[int]]],
     work: Callable[[Connection, set[int]], Awaitable[T]],
+    *,
+    most_need_none: bool = False,
 ) -> T:
     """*work* in a transaction that holds the locks which *keys* asks for; *work* gets them too.
 
     At most four connections of the process wait for locks, so that page views never starve; other buyers queue here.
-    Without keys nobody queues. A lost wait is tried again, then raises Busy.
+    Without keys nobody queues. *work* raises Busy if it needs more locks than it got, and a lost wait does too: then
+    the keys are asked for again, a few times. With *most_need_none* the first try asks for none.
     """
-    async with database.connection() as connection:
-        wanted = await keys(connection)
-    for attempt in range(TRIES):
+    tries = TRIES + most_need_none
+    for attempt in range(tries):
+        wanted: set[int] = set()
+        if attempt or not most_need_none:
+            async with database.connection() as connection:
+                wanted = await keys(connection)
         try:
             if not wanted:
-                async with database.transaction() as connection:
-                    return await work(connection, wanted)
-            return await _with_turn(database, wanted, work)
+                return await _bounded(database, wanted, work)
+            async with _turn(database):
+                return await _bounded(database, wanted, work)
         except Busy:
-            if attempt + 1 == TRIES:
+            if attempt + 1 == tries:
                 raise
-            async with database.connection() as connection:
-                wanted = await keys(connection)  # what is limited may have changed meanwhile
     raise AssertionError("the last try returns or raises")
 
 
-async def _with_turn(database: Database, wanted: set[int], work: Callable[[Connection, set[int]], Awaitable[T]]) -> T:
+@asynccontextmanager
+async def _turn(database: Database) -> AsyncIterator[None]:
     try:
         await asyncio.wait_for(database.stock_turns.acquire(), TURN_TIMEOUT_S)
     except TimeoutError as error:
         raise Busy("too many buyers at once") from error
     try:
+        yield
+    finally:
+        database.stock_turns.release()
+
+
+async def _bounded(database: Database, wanted: set[int], work: Callable[[Connection, set[int]], Awaitable[T]]) -> T:
+    """The transaction, ended well within the margin of a safe cart. Raises DatabaseDown if it takes longer."""
+    try:
         async with asyncio.timeout(CONFIRM_TIMEOUT_S), database.transaction() as connection:
             await lock(connection, wanted)
             return await work(connection, wanted)
-    finally:
-        database.stock_turns.release()
+    except TimeoutError as error:
+        raise DatabaseDown(f"a sale took longer than {CONFIRM_TIMEOUT_S:g} s") from error

@@ -68,7 +68,6 @@ class QuestionDraft:
     hint: dict[str, str] = field(default_factory=dict)
     choices: tuple[dict[str, str], ...] = ()
     is_required: bool = False
-    rank: int = 0
     type_ids: tuple[UUID, ...] = ()
 
 
@@ -85,6 +84,29 @@ async def create_session(
         _json(title),
     )
     return session_id
+
+
+async def save_session(
+    connection: Connection,
+    session_id: UUID,
+    *,
+    starts_at: datetime,
+    ends_at: datetime,
+    title: dict[str, str],
+    version: int,
+) -> None:
+    """Raises StaleVersion unless it still has *version*. A title that is empty goes."""
+    saved = await connection.fetchval(
+        "UPDATE event_session SET starts_at = $3, ends_at = $4, title = $5, version = version + 1 "
+        "WHERE id = $1 AND version = $2 RETURNING true",
+        session_id,
+        version,
+        starts_at,
+        ends_at,
+        _json(title),
+    )
+    if not saved:
+        raise StaleVersion
 
 
 async def create_pool(
@@ -201,10 +223,12 @@ async def limit_voucher(connection: Connection, event_id: UUID, voucher_id: UUID
 
 
 async def create_question(connection: Connection, event_id: UUID, draft: QuestionDraft) -> UUID:
+    """Asked after those that exist."""
     question_id = uuid7()
     await connection.execute(
         "INSERT INTO question (id, event_id, kind, label, hint, choices, is_required, rank) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, "
+        "(SELECT coalesce(max(rank), -1) + 1 FROM question WHERE event_id = $2))",
         question_id,
         event_id,
         draft.kind,
@@ -212,7 +236,6 @@ async def create_question(connection: Connection, event_id: UUID, draft: Questio
         _json(draft.hint),
         json.dumps(draft.choices, ensure_ascii=False),
         draft.is_required,
-        draft.rank,
     )
     await connection.execute(
         "INSERT INTO question_type (question_id, type_id) SELECT $1, unnest($2::uuid[])",
