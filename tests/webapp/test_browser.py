@@ -120,6 +120,7 @@ async def test_pages_fit_every_screen_and_break_no_rule_of_their_own(
         "waiting-joined": f"{full[1]}?joined=yes",
         "long-title": "/events/" + LONG_TITLE.lower().replace(" ", "-")[:60],
         "cart-empty": f"{workshop}/cart",
+        "legal": "/legal",
         "resend": "/tickets",
         "resend-sent": "/tickets?sent=yes",
         "missing": "/nowhere",
@@ -144,6 +145,7 @@ async def test_pages_fit_every_screen_and_break_no_rule_of_their_own(
     here = f"/organizer/events/{event_id}"
     for name, path in {
         "dashboard": "/organizer",
+        "legal-edit": "/organizer/legal",
         "manage": here,
         "attendees": f"{here}/attendees",
         "orders": f"{here}/orders",

@@ -314,6 +314,28 @@ async def test_a_type_saved_by_two_organizers_shows_both(organizer: Visitor) -> 
     assert 'value="Second"' in answer.text
 
 
+async def test_who_buys_accepts_the_terms_and_the_version_is_kept(
+    organizer: Visitor, visitor: Visitor, eyes: Connection
+) -> None:
+    assert "Nothing has been written here yet." in (await visitor.get("/legal")).words
+    assert "Changes saved." in (await organizer.post("/organizer/legal", {"terms": "Be kind."})).words
+    assert "Be kind." in (await visitor.get("/legal")).words
+    sample = await make_event(eyes)
+    await visitor.add(sample.slug, Ticket=1)
+    refused = await visitor.check_out(sample.slug)
+    assert refused.status == 422
+    assert refused.words.count("Please accept the terms.") == 2
+    first = re.search(r'name="terms_id" value="([^"]+)"', refused.text)
+    assert first is not None
+    await organizer.post("/organizer/legal", {"terms": "Be very kind."})
+    late = await visitor.check_out(sample.slug, terms="yes", terms_id=first[1])
+    assert "The terms were changed a moment ago." in late.words
+    assert (await visitor.check_out(sample.slug, terms="yes")).path.startswith("/orders/")
+    accepted = "SELECT l.body ->> 'en' FROM ticket_order o JOIN legal_text l ON l.id = o.terms_id"
+    assert await eyes.fetchval(accepted) == "Be very kind."
+    assert await eyes.fetchval("SELECT count(*) FROM legal_text") == 2
+
+
 async def test_a_session_is_moved_and_two_who_move_it_both_see(organizer: Visitor, visitor: Visitor) -> None:
     path = await organizer.create_event()
     await organizer.publish(path)

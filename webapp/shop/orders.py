@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """What the buyer typed. *holders*: a name per place of the cart, "" for the buyer; *answers* by (place, question)."""
+    """What the buyer typed. *holders*: a name per place of the cart, "" for the buyer; *answers* by (place, question).
+
+    *terms_id*: the version of the terms that was accepted; None where there are none.
+    """
 
     name: str
     email: str
@@ -37,6 +40,7 @@ class Purchase:
     holders: Mapping[UUID, str]
     answers: Mapping[tuple[UUID, UUID], str]
     method: str
+    terms_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +174,9 @@ async def _refuse_too_few(connection: Connection, cart: Cart) -> None:
 _WRITE = """
 WITH buyer AS (INSERT INTO person (id, kind, name, email, language) VALUES ($1, 'guest', $2, $3, $4)),
 placed AS (
-    INSERT INTO ticket_order (id, event_id, code, state, person_id, cart_id, language, currency, due_at, paid_at)
-    VALUES ($5, $6, $7, $8, $1, $9, $4, $10, $11, CASE WHEN $8 = 'paid' THEN clock_timestamp() END)
+    INSERT INTO ticket_order (id, event_id, code, state, person_id, cart_id, language, currency, due_at, paid_at,
+                              terms_id)
+    VALUES ($5, $6, $7, $8, $1, $9, $4, $10, $11, CASE WHEN $8 = 'paid' THEN clock_timestamp() END, $31)
     RETURNING id),
 link AS (INSERT INTO order_link (token_sha256, order_id) SELECT $12, id FROM placed),
 payment AS (
@@ -238,6 +243,7 @@ class _Rows:
                 mail,
                 uuid7(),
                 *(list(column) for column in zip(*lines, strict=True)),
+                purchase.terms_id,
             )
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name == "ticket_order_code_key":

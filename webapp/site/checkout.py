@@ -11,7 +11,7 @@ from uuid import UUID
 from aiohttp import web
 
 from skep.webapp.http.forms import NAME_LIMIT, Form, read_form
-from skep.webapp.http.keys import DATABASE, LIMITS, PAGES, PROVIDERS, VISIT
+from skep.webapp.http.keys import DATABASE, LIMITS, PAGES, PROVIDERS, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.i18n import dates
 from skep.webapp.shop import answers, carts, catalog, orders
@@ -24,7 +24,9 @@ from skep.webapp.shop.refusal import Refused
 from skep.webapp.site.buyer import buyer
 from skep.webapp.site.cart import lines
 from skep.webapp.site.event_page import EVENT_PATH, after_adding, said, visible_event
+from skep.webapp.store import legal
 from skep.webapp.store.events import Event
+from skep.webapp.store.legal import LegalText
 
 if TYPE_CHECKING:
     from skep.webapp.store.pool import Connection
@@ -45,6 +47,7 @@ class Counter:
     cart: Cart
     questions: tuple[Question, ...]
     providers: Sequence[Provider]
+    terms: LegalText | None
 
     def holds(self) -> list[Hold]:
         """In the order of the page."""
@@ -133,6 +136,7 @@ async def _counter(request: web.Request, connection: Connection, event: Event, t
         cart=cart,
         questions=await catalog.questions(connection, event.id, event.language),
         providers=[provider for provider in request.app[PROVIDERS] if provider.offers(terms)],
+        terms=(await legal.current(connection, request.app[SETTINGS].language)).get("terms"),
     )
 
 
@@ -162,9 +166,16 @@ def _purchase(form: Form, counter: Counter) -> Purchase | None:
         method = methods[0]
     elif method not in methods:
         form.refuse("method", form.t("refused.method"))
+    if counter.terms is not None:
+        if form.values.get("terms_id", "") not in ("", str(counter.terms.id)):
+            form.values["terms"] = ""  # what was accepted is not what counts now
+            form.refuse("terms", form.t("wrong.terms.changed"))
+        elif form.values.get("terms") != "yes":
+            form.refuse("terms", form.t("wrong.terms"))
     if form.errors:
         return None
-    return Purchase(name, email, form.t.language, holders, replies, method)
+    accepted = counter.terms.id if counter.terms else None
+    return Purchase(name, email, form.t.language, holders, replies, method, accepted)
 
 
 def _refuse_robots(request: web.Request, form: Form, counter: Counter) -> None:
@@ -192,6 +203,7 @@ def _page(request: web.Request, counter: Counter, form: Form, *, status: int = 2
         counter=counter,
         cart=cart,
         lines=lines(cart, counter.offered),
+        terms=counter.terms,
         methods=[provider.name for provider in counter.providers],
         expires=cart.expires_at.astimezone(dates.zone(counter.event.timezone)),
         minutes=max(0, int(cart.remaining.total_seconds() // 60)),

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from skep.webapp.site import calendar, cart, checkout, event_list, event_page, order_page, resend_page, waiting_page
+from skep.webapp.site import (
+    calendar,
+    cart,
+    checkout,
+    event_list,
+    event_page,
+    legal_page,
+    order_page,
+    resend_page,
+    waiting_page,
+)
 
 routes = [
     *event_list.routes,
@@ -13,4 +23,5 @@ routes = [
     *waiting_page.routes,
     *order_page.routes,
     *resend_page.routes,
+    *legal_page.routes,
 ]
