@@ -40,6 +40,13 @@ async def test_from_the_page_to_the_tickets(visitor: Visitor, eyes: Connection) 
     assert (await visitor.get(f"/events/{sample.slug}/cart")).words.count("Your cart is empty") == 1
 
 
+async def test_a_single_free_ticket_leads_straight_to_the_registration(visitor: Visitor, eyes: Connection) -> None:
+    sample = await make_event(eyes, capacity=1)
+    assert 'name="then" value="checkout"' in (await visitor.get(f"/events/{sample.slug}")).text
+    answer = await visitor.post(f"/events/{sample.slug}/cart", {f"n-{sample.type}": "1", "then": "checkout"})
+    assert answer.path == f"/events/{sample.slug}/checkout"
+
+
 async def test_two_tickets_wanted_and_one_there_is_said_on_the_next_page(visitor: Visitor, eyes: Connection) -> None:
     sample = await make_event(eyes, capacity=1)
     answer = await visitor.post(f"/events/{sample.slug}/cart", {f"n-{sample.type}": "2"})

@@ -93,4 +93,4 @@ async def renew(request: web.Request) -> web.StreamResponse:
     async with request.app[DATABASE].connection() as connection:
         event = await visible_event(request, connection)
     notes = await carts.add(request.app[DATABASE], event.id, token, {}) if token else ()
-    return redirect(after_adding(event, notes, {}))
+    return redirect(after_adding(event, notes))

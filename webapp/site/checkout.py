@@ -99,7 +99,7 @@ async def check_out(request: web.Request) -> web.StreamResponse:
         case Placed():
             return await _to_order(request, event, done)
         case Changed():
-            return redirect(after_adding(event, done.notes, {}))
+            return redirect(after_adding(event, done.notes))
         case _:
             return redirect(f"/events/{event.slug}/cart")
 

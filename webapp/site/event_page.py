@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 from uuid import UUID
@@ -70,7 +69,8 @@ async def add_to_cart(request: web.Request) -> web.StreamResponse:
             status = 409
         else:
             log.debug("added to cart", extra={"request": visit.id, "event_id": str(event.id)})
-            response = redirect(after_adding(event, notes, wanted))
+            straight = form.values.get("then") == "checkout" and not notes  # one free ticket type: nothing to look over
+            response = redirect(f"/events/{event.slug}/checkout" if straight else after_adding(event, notes))
             if token is None:
                 remember(request, response, holder)
             return response
@@ -94,7 +94,7 @@ def said(refusal: Refused, t: Translator) -> str:
     return t(f"refused.{refusal.reason}", what=what, number=t.number(refusal.number))
 
 
-def after_adding(event: Event, notes: tuple[Note, ...], wanted: Mapping[UUID, int]) -> str:
+def after_adding(event: Event, notes: tuple[Note, ...]) -> str:
     """The cart's address; the notes travel in it, so that reloading the page adds nothing twice."""
     query = [("note", f"{note.kind}-{note.number}-{note.what.text(event.language)}") for note in notes]
     return f"/events/{event.slug}/cart" + (f"?{urlencode(query)}" if query else "")
