@@ -1,4 +1,4 @@
-"""`python -m skep.webapp web | schema | invite`."""
+"""`python -m skep.webapp web | schema | samples | invitation`."""
 
 from __future__ import annotations
 

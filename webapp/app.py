@@ -9,13 +9,25 @@ from aiohttp import web
 from skep.webapp.http import assets, middleware, probes
 from skep.webapp.http.assets import Assets
 from skep.webapp.http.drain import Drain
-from skep.webapp.http.keys import ASSETS, DATABASE, DRAIN, LIMITS, PAGES, PASSWORDS, PROXIES, SETTINGS, Limits
+from skep.webapp.http.keys import (
+    ASSETS,
+    DATABASE,
+    DRAIN,
+    LIMITS,
+    PAGES,
+    PASSWORDS,
+    PROVIDERS,
+    PROXIES,
+    SETTINGS,
+    Limits,
+)
 from skep.webapp.http.pages import Pages
 from skep.webapp.http.proxies import Proxies
 from skep.webapp.http.ratelimit import RateLimiter
 from skep.webapp.organizer import routes as organizer
 from skep.webapp.passwords import Passwords
 from skep.webapp.settings import Settings
+from skep.webapp.shop.payments import BUILT_IN
 from skep.webapp.site import routes as site
 from skep.webapp.store.pool import Database
 
@@ -35,11 +47,13 @@ def build_app(settings: Settings) -> web.Application:
     app[ASSETS] = Assets(settings)
     app[PAGES] = Pages(settings, app[ASSETS])
     app[PASSWORDS] = Passwords()
+    app[PROVIDERS] = BUILT_IN
     app[LIMITS] = Limits(
         sign_in_address=RateLimiter(30, QUARTER_HOUR_S),
         sign_in_account=RateLimiter(10, QUARTER_HOUR_S),
         invitation=RateLimiter(30, QUARTER_HOUR_S),
         registration=RateLimiter(60, QUARTER_HOUR_S),  # a school class behind one address still gets in
+        cart=RateLimiter(240, QUARTER_HOUR_S),
     )
     app.on_response_prepare.append(middleware.add_headers)
     app.cleanup_ctx.append(_database)

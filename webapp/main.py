@@ -1,4 +1,4 @@
-"""The app's command line: `web`, `schema`, `invitation` (see docs/app-contract.md).
+"""The app's command line: `web`, `schema`, `samples`, `invitation` (see docs/app-contract.md).
 
 Each command imports what it needs when it runs: a web process must stay small, there are hundreds of them.
 `standby` is for an engine that starts processes itself: it has imported `web` before it is told whose it will be.
@@ -30,6 +30,8 @@ def main(argv: Sequence[str]) -> int:
                 _web(settings)
             case "schema":
                 _schema(settings)
+            case "samples":
+                _seed(settings)
             case "invitation":
                 _invite(settings, to=options.to, email=options.email)
     except AppError as error:
@@ -43,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("web", help="serve until SIGTERM, then drain")
     commands.add_parser("schema", help="bring the tenant's database to the state this image needs")
+    commands.add_parser("samples", help="fill a site that has no event yet with samples")
     invite = commands.add_parser("invitation", help="make a one-time link for an organizer, sealed to a public key")
     invite.add_argument("--to", required=True, metavar="KEY", help="raw X25519 public key in base64")
     invite.add_argument("--email", metavar="ADDRESS", help="whom it is for")
@@ -78,6 +81,12 @@ def _schema(settings: Settings) -> None:
 
     report = asyncio.run(migrate(settings.database))
     print(json.dumps({"migrations": report.migrations, "applied": list(report.applied)}))
+
+
+def _seed(settings: Settings) -> None:
+    from skep.webapp.seed import seed
+
+    print(json.dumps({"events": asyncio.run(seed(settings))}))
 
 
 def _invite(settings: Settings, *, to: str, email: str | None) -> None:

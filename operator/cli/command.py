@@ -42,6 +42,7 @@ MODULES = {
     "events": "show",
     "logs": "reach",
     "invite": "reach",
+    "seed": "reach",
     "psql": "reach",
     "drain": "drain",
     "doctor": "doctor",

@@ -1,4 +1,4 @@
-"""Commands that reach into a tenant: logs, psql, invite."""
+"""Commands that reach into a tenant: logs, psql, invite, seed."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from skep.operator.engine.port import Engine
 from skep.operator.engine.spec import JobSpec, Service, pairs
 from skep.operator.engine.swarm import SwarmEngine
 from skep.operator.errors import NotFound, SkepError, TerminalError, UsageError
+from skep.operator.reconcilers.record import Record
 
 POSTGRES_SERVICE = "skep_postgres"
 ADMIN = "skep_admin"
@@ -76,23 +77,49 @@ async def invite(shared: Shared, name: str, email: str | None) -> int:
         key = X25519PrivateKey.generate()
         public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
         address = email or record.spec.owner
-        spec = service.spec
-        job = JobSpec(
-            name=names.job(name, "invite", secrets.token_hex(8)),
-            image=spec.image,
-            args=("invitation", "--to", public, *(("--email", address) if address else ())),
-            labels=pairs({names.TENANT: name, names.UID: record.uid, names.KIND: "job"}),
-            configs=spec.configs,
-            secrets=spec.secrets,
-            networks=(record.data_network,) if record.data_network in spec.networks else spec.networks,
-            timeout_s=60.0,
-        )
-        result = await engine.run_job(job)
+        asked = ("invitation", "--to", public, *(("--email", address) if address else ()))
+        result = await engine.run_job(_job("invite", name, service, record, asked))
     if not result.ok:
         raise TerminalError(f"the invitation job failed: {(result.error or result.output).strip()[-300:]}")
     say(f"{status.urls[0]}/invite/{_unseal(result.output, key)}")
     say("It works once, for 7 days.", err=True)
     return 0
+
+
+@skep.command("seed")
+@click.argument("name")
+@command
+async def seed(shared: Shared, name: str) -> int:
+    """Fill a tenant's site with sample events. A site that has an event already stays as it is."""
+    async with shared.target.connect() as engine:
+        view = await look(engine)
+        service, record = _running(view, name), view.records[name]
+        result = await engine.run_job(_job("seed", name, service, record, ("samples",)))
+    if not result.ok:
+        raise TerminalError(f"the job failed: {(result.error or result.output).strip()[-300:]}")
+    try:
+        count = int(json.loads(result.output.strip().splitlines()[-1])["events"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise TerminalError(
+            "the image's answer says nothing of events", remedy="docs/app-contract.md says what an image must answer"
+        ) from error
+    say(f"tenant {name}: {count} sample events" if count else f"tenant {name} has events already: nothing was changed")
+    return 0
+
+
+def _job(verb: str, name: str, service: Service, record: Record, arguments: tuple[str, ...]) -> JobSpec:
+    """A one-off job of the tenant's own image, with what its service is given."""
+    spec = service.spec
+    return JobSpec(
+        name=names.job(name, verb, secrets.token_hex(8)),
+        image=spec.image,
+        args=arguments,
+        labels=pairs({names.TENANT: name, names.UID: record.uid, names.KIND: "job"}),
+        configs=spec.configs,
+        secrets=spec.secrets,
+        networks=(record.data_network,) if record.data_network in spec.networks else spec.networks,
+        timeout_s=60.0,
+    )
 
 
 def _unseal(output: str, key: X25519PrivateKey) -> str:

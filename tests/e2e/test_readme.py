@@ -76,6 +76,7 @@ FIRST_SCREEN = (
     "curl -H 'Host: acme.localhost' http://127.0.0.1:8080/",
     ".venv/bin/skep get tenants",
     ".venv/bin/skep diff manifests/demo --prune",
+    ".venv/bin/skep seed acme",
     ".venv/bin/skep invite acme",
     "make down",
 )
@@ -109,6 +110,8 @@ def test_the_first_screen_works_as_it_is_written(checkout: Path, person: dict[st
         assert listed.stdout.count("Ready") >= 3
         same = type_in(".venv/bin/skep diff manifests/demo --prune")
         assert (same.returncode, same.stdout) == (0, "")
+        seeded = type_in(".venv/bin/skep seed acme")
+        assert (seeded.returncode, seeded.stdout) == (0, "tenant acme: 4 sample events\n"), seeded.stderr
         link = type_in(".venv/bin/skep invite acme").stdout.strip()
         assert re.fullmatch(r"http://acme\.localhost:8080/invite/[\w-]{20,}", link)
         again = type_in("make up ARGS=--detach")

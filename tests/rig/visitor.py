@@ -88,8 +88,36 @@ class Visitor:
     async def publish(self, path: str) -> Answer:
         return await self.post(f"{path}/publish")
 
-    async def register(self, slug: str, *, name: str = "Noor", email: str = "noor@example.com") -> Answer:
-        return await self.post(f"/events/{slug}", {"name": name, "email": email})
+    async def register(
+        self, slug: str, *, name: str = "Noor", email: str = "noor@example.com", **fields: str
+    ) -> Answer:
+        """One ticket of the first type on offer, to the end: the order's page, or the page that refused."""
+        page = await self.get(f"/events/{slug}")
+        found = re.search(r'name="(n-[0-9a-f-]{36})"', page.text)
+        if found is None:
+            return page
+        cart = await self.post(f"/events/{slug}/cart", {found[1]: "1"})
+        if cart.status != 200:
+            return cart
+        return await self.check_out(slug, name=name, email=email, **fields)
+
+    async def add(self, slug: str, *, voucher: str = "", **wanted: int) -> Answer:
+        """Put tickets into the cart, by the names on the page."""
+        page = await self.get(f"/events/{slug}" + (f"?voucher={voucher}" if voucher else ""))
+        offered = {unescape(title): field for field, title in
+                   re.findall(r'<label for="(n-[0-9a-f-]{36})"[^>]*>([^<]+)</label>', page.text)}  # fmt: skip
+        fields = {offered[title]: str(number) for title, number in wanted.items()}
+        return await self.post(f"/events/{slug}/cart", fields | ({"voucher": voucher} if voucher else {}))
+
+    async def check_out(
+        self, slug: str, *, name: str = "Noor", email: str = "noor@example.com", **fields: str
+    ) -> Answer:
+        """The checkout's form as the page gives it, with *fields* over it."""
+        page = await self.get(f"/events/{slug}/checkout")
+        form = dict.fromkeys(re.findall(r'name="(holder-[0-9a-f-]{36})"', page.text), "")
+        if cart := re.search(r'name="cart" value="([0-9a-f-]{36})"', page.text):
+            form["cart"] = cart[1]
+        return await self.post(f"/events/{slug}/checkout", {**form, "name": name, "email": email, **fields})
 
 
 def event_fields(**changes: str) -> dict[str, str]:
@@ -102,6 +130,11 @@ def event_fields(**changes: str) -> dict[str, str]:
         "starts": "2090-12-04T19:00",
         "ends": "2090-12-04T22:00",
         "capacity": "",
+        "price": "",
+        "currency": "EUR",
+        "pays_on_site": "yes",
+        "transfer_details": "",
+        "cancel_hours": "24",
     }
     return fields | changes
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from skep.webapp.schema import migrate
 from skep.webapp.settings import Settings
+from skep.webapp.store.pool import Database
 from tests.rig.postgres import Postgres, running_postgres
 from tests.rig.tenant import Tenant, Web, make_tenant
 from tests.rig.visitor import Visitor, visiting
@@ -31,6 +33,23 @@ async def tenant(empty_tenant: Tenant) -> Tenant:
     """A tenant whose database is migrated."""
     await migrate(Settings.read(empty_tenant.env).database)
     return empty_tenant
+
+
+@pytest.fixture
+async def database(tenant: Tenant) -> AsyncIterator[Database]:
+    """The tenant's pool, as the app's process opens it."""
+    pool = Database(Settings.read(tenant.env).database)
+    await pool.open()
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def eyes(tenant: Tenant) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """The test's own look at the rows."""
+    connection = await tenant.admin()
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture

@@ -6,14 +6,17 @@ Screenshots land in the folder that `SKEP_SCREENSHOTS` names, or else in the tes
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from skep.webapp.seed import seed
+from skep.webapp.settings import Settings
 from tests.rig.chromium import Browser, Page, find_chromium, running_chromium
 from tests.rig.tenant import Tenant, Web
-from tests.rig.visitor import PASSWORD, Visitor, event_fields, make_invitation
+from tests.rig.visitor import PASSWORD, Answer, Visitor, event_fields, make_invitation
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium: apt-get install chromium")
 
@@ -36,7 +39,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without JavaScript"])
-async def test_announcing_and_registering_in_a_browser(web: Web, browser: Browser, javascript: bool) -> None:
+async def test_announcing_and_buying_in_a_browser(web: Web, browser: Browser, javascript: bool) -> None:
     tenant, header = web.tenant, {"X-Skep-Tenant": web.tenant.uid}
     async with browser.page(headers=header) as organizer:
         await organizer.go(f"{tenant.url}/invite/{await make_invitation(tenant)}")
@@ -46,8 +49,9 @@ async def test_announcing_and_registering_in_a_browser(web: Web, browser: Browse
         await organizer.submit()
         assert "Your account is ready." in await organizer.text()
         await organizer.go(f"{tenant.url}/organizer/events/new")
-        fields = event_fields(capacity="1")
-        del fields["language"]
+        fields = event_fields(capacity="1", price="12.50", tax="5.5")
+        for chosen in ("language", "currency", "pays_on_site"):
+            del fields[chosen]
         await organizer.fill(**fields)
         await organizer.submit("main form button[type=submit]")
         assert "Draft saved." in await organizer.text()
@@ -60,6 +64,11 @@ async def test_announcing_and_registering_in_a_browser(web: Web, browser: Browse
                 await guest.call("Emulation.setScriptExecutionDisabled", value=True)
             await guest.submit(".events a")
             assert await guest.path() == "/events/open-studio-night"
+            await guest.submit("#buy button")
+            assert await guest.path() == "/events/open-studio-night/cart"
+            counting = re.search(r"(29|30):\d\d", await guest.text(".held"))
+            assert bool(counting) is javascript  # second by second only with it
+            await guest.submit(".actions a:last-child")
             await guest.fill(name="Noor", email="noor")
             await guest.submit()
             assert "Indiquez une adresse e-mail" in await guest.text("#errors")
@@ -67,12 +76,17 @@ async def test_announcing_and_registering_in_a_browser(web: Web, browser: Browse
             assert (focused == "errors") is javascript  # with it, one begins with what to correct
             await guest.fill(email="noor@example.com")
             await guest.submit()
-            assert "Votre inscription est enregistrée" in await guest.text()
+            assert "C’est réservé" in await guest.text()
+            assert "12,50\u00a0€" in await guest.text()
+            order = await guest.path()
             await guest.go(f"{tenant.url}/events/open-studio-night")
             assert "Complet" in await guest.text()
+            await guest.go(f"{tenant.url}{order}")
+            await guest.submit(".give-back button")
+            assert "Cette commande est annulée" in await guest.text()
 
         await organizer.go(f"{tenant.url}/organizer")
-        assert "1 of 1" in await organizer.text()
+        assert "0 of 1" in await organizer.text()
         await organizer.submit("header form button")
         assert "You are signed out." in await organizer.text()
 
@@ -81,47 +95,108 @@ async def test_pages_fit_every_screen_and_break_no_rule_of_their_own(
     organizer: Visitor, visitor: Visitor, tenant: Tenant, browser: Browser, pictures: Path
 ) -> None:
     """No sideways scrolling at 360 px, no refused resource, targets of 44 px, a label on every field."""
-    empty = await _look(browser, tenant, "empty", "/", pictures, None)
-    studio = await organizer.create_event(capacity="3")
+    problems = await _look(browser, tenant, "empty", "/", pictures)
+    assert await seed(Settings.read(tenant.env)) == 4
+    studio = await organizer.create_event(title=LONG_TITLE, ends="2090-12-06T01:00", capacity="1")
     await organizer.publish(studio)
-    await organizer.publish(await organizer.create_event(title=LONG_TITLE, ends="2090-12-06T01:00", capacity="1"))
-    confirmation = (await visitor.register("open-studio-night", name="Jean-Baptiste de la Tour")).path
-    await visitor.register(LONG_TITLE.lower().replace(" ", "-")[:60])
+    workshop = "/events/bookbinding-weekend"
+    await visitor.add("bookbinding-weekend", voucher="ATELIER", **{"Full price": 1, "Reduced": 1})
+    refused = await visitor.check_out("bookbinding-weekend", email="noor", method="transfer")
+    assert refused.status == 422
+    buyer = visitor.cookies()["cart"]
+    full = re.search(r'href="(/events/[^"]*/waiting/[^"]*)"', (await _filled(visitor)).text)
+    assert full is not None
     cookie = organizer.cookies()["session"]
-    pages = {
+    for name, path in {
         "list": "/",
-        "event": "/events/open-studio-night",
+        "search-nothing": "/?q=opera",
+        "event": workshop,
+        "event-voucher": f"{workshop}?voucher=ATELIER",
+        "event-voucher-wrong": f"{workshop}?voucher=NOBODY",
+        "event-dates": "/events/repair-cafe",
+        "event-free": "/events/open-studio-night",
+        "event-full": full[1].partition("/waiting/")[0],
+        "waiting": full[1],
+        "waiting-joined": f"{full[1]}?joined=yes",
         "long-title": "/events/" + LONG_TITLE.lower().replace(" ", "-")[:60],
-        "confirmation": confirmation,
+        "cart-empty": f"{workshop}/cart",
+        "legal": "/legal",
+        "resend": "/tickets",
+        "resend-sent": "/tickets?sent=yes",
         "missing": "/nowhere",
         "sign-in": "/organizer/sign-in",
         "invitation": f"/invite/{await make_invitation(tenant)}",
-    }
-    private = {
+    }.items():
+        problems += await _look(browser, tenant, name, path, pictures)
+    for name, path in {"cart": f"{workshop}/cart", "checkout": f"{workshop}/checkout"}.items():
+        problems += await _look(browser, tenant, name, path, pictures, cart=buyer)
+    problems += await _look(browser, tenant, "checkout-wrong", f"{workshop}/checkout", pictures, cart=buyer, send=True)
+    order = await _ordered(visitor)
+    problems += await _look(browser, tenant, "order-transfer", order, pictures)
+    problems += await _look(browser, tenant, "order-free", (await visitor.register("open-studio-night")).path, pictures)
+    connection = await tenant.admin()
+    event_id = await connection.fetchval("SELECT id FROM event WHERE slug = 'bookbinding-weekend'")
+    type_id = await connection.fetchval(
+        "SELECT t.id FROM ticket_type t JOIN event_session s ON s.id = t.session_id WHERE s.event_id = $1", event_id
+    )
+    await connection.execute("UPDATE event SET status = 'postponed' WHERE slug = 'makers-market'")
+    await connection.close()
+    problems += await _look(browser, tenant, "event-postponed", "/events/makers-market", pictures)
+    here = f"/organizer/events/{event_id}"
+    for name, path in {
         "dashboard": "/organizer",
-        "manage": studio,
-        "attendees": f"{studio}/attendees",
-        "edit": f"{studio}/edit",
-    }
-    problems = empty
-    for name, path in pages.items():
-        problems += await _look(browser, tenant, name, path, pictures, None)
-    for name, path in private.items():
-        problems += await _look(browser, tenant, name, path, pictures, cookie)
+        "legal-edit": "/organizer/legal",
+        "manage": here,
+        "attendees": f"{here}/attendees",
+        "orders": f"{here}/orders",
+        "edit": f"{here}/edit",
+        "new": "/organizer/events/new",
+        "offer": f"{here}/tickets",
+        "offer-type": f"{here}/tickets/types/{type_id}",
+        "offer-voucher": f"{here}/tickets/vouchers/new",
+        "offer-question": f"{here}/tickets/questions/new",
+        "offer-session": f"{here}/tickets/sessions/new",
+    }.items():
+        problems += await _look(browser, tenant, name, path, pictures, session=cookie)
     assert problems == []
 
 
+async def _filled(visitor: Visitor) -> Answer:
+    """A page whose only ticket was taken."""
+    slug = LONG_TITLE.lower().replace(" ", "-")[:60]
+    await visitor.register(slug)
+    return await visitor.get(f"/events/{slug}")
+
+
+async def _ordered(visitor: Visitor) -> str:
+    page = await visitor.get("/events/bookbinding-weekend/checkout")
+    papers = dict.fromkeys(re.findall(r'<select id="(q-[^"]+)"', page.text), "1")
+    order = await visitor.check_out("bookbinding-weekend", name="Noor Haddad", method="transfer", **papers)
+    assert order.path.startswith("/orders/"), order.words
+    return order.path
+
+
 async def _look(
-    browser: Browser, tenant: Tenant, name: str, path: str, pictures: Path, cookie: str | None
+    browser: Browser,
+    tenant: Tenant,
+    name: str,
+    path: str,
+    pictures: Path,
+    *,
+    send: bool = False,
+    **cookies: str,
 ) -> list[str]:
+    """What is wrong with a page in each view, which is kept as a picture. *send*: its form is sent as it is first."""
     problems = []
     for width, dark, language in VIEWS:
         async with browser.page(
             width=width, dark=dark, language=language, headers={"X-Skep-Tenant": tenant.uid}
         ) as page:
-            if cookie:
-                await page.call("Network.setCookie", name="session", value=cookie, url=tenant.url)
+            for cookie, value in cookies.items():
+                await page.call("Network.setCookie", name=cookie, value=value, url=tenant.url)
             await page.go(tenant.url + path)
+            if send:
+                await page.submit()
             view = f"{name}-{width}-{'dark' if dark else 'light'}-{language}"
             await page.screenshot(pictures / f"{view}.png")
             problems += [f"{view}: {problem}" for problem in await _problems(page)]
@@ -137,9 +212,9 @@ async def _problems(page: Page) -> list[str]:
         (() => {
           const seen = (e) => e.getClientRects().length && getComputedStyle(e).clipPath === "none";
           const found = [];
-          for (const e of document.querySelectorAll("button, .button, input:not([type=hidden]), select")) {
+          for (const e of document.querySelectorAll("button, .button, input:not([type=hidden]):not([type=checkbox]):not([type=radio]), select")) {
             const box = e.getBoundingClientRect();
-            if (seen(e) && box.height < 44) found.push(`${e.tagName} "${e.innerText || e.id}" is ${box.height} px high`);
+            if (seen(e) && !e.closest(".trap") && box.height < 44) found.push(`${e.tagName} "${e.innerText || e.id}" is ${box.height} px high`);
           }
           for (const e of document.querySelectorAll("input:not([type=hidden]), select, textarea"))
             if (!document.querySelector(`label[for="${e.id}"]`)) found.push(`${e.id} has no label`);

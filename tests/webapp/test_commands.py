@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from skep.webapp.errors import DatabaseDown, SchemaRefused
+from skep.webapp.ids import CODE_LETTERS, new_token, token_hash, uuid7
 from skep.webapp.schema import Migration, load_migrations, migrate, migrations_hash
 from skep.webapp.settings import Settings
 from tests.rig.postgres import Postgres
@@ -32,6 +33,14 @@ async def test_schema_reports_what_it_applied_and_twice_is_a_success(empty_tenan
     assert (first.returncode, first.stderr) == (0, "")
     assert json.loads(first.stdout) == {"migrations": migrations_hash(), "applied": FILES}
     assert json.loads(second.stdout) == {"migrations": migrations_hash(), "applied": []}
+
+
+async def test_samples_are_made_once(tenant: Tenant) -> None:
+    first, second = await tenant.run("samples"), await tenant.run("samples")
+    assert [(done.returncode, json.loads(done.stdout)) for done in (first, second)] == [
+        (0, {"events": 4}),
+        (0, {"events": 0}),
+    ]
 
 
 async def test_what_is_made_belongs_to_the_tenants_role(tenant: Tenant) -> None:
@@ -90,6 +99,50 @@ async def test_a_new_migration_over_old_rows_keeps_them(tenant: Tenant) -> None:
     assert report.applied == ("9000_more.sql",)
     assert report.migrations != migrations_hash()
     assert await connection.fetchval("SELECT name FROM person WHERE phone IS NULL") == "Noor"
+    await connection.close()
+
+
+async def test_what_the_first_app_sold_is_carried_over(empty_tenant: Tenant) -> None:
+    """Events, registrations and the links that guests have on paper, from the first three migrations to all."""
+    database = Settings.read(empty_tenant.env).database
+    await migrate(database, load_migrations()[:3])
+    connection = await empty_tenant.admin()
+    person, member, event, session = (uuid7() for _ in range(4))
+    await connection.execute("INSERT INTO person VALUES ($1, 'member', 'Léa', 'lea@example.com', 'en')", person)
+    await connection.execute("INSERT INTO member VALUES ($1, $2, 'x')", member, person)
+    await connection.execute(
+        "INSERT INTO event (id, slug, status, language, timezone, title, description, place, created_by) "
+        "VALUES ($1, 'old', 'published', 'en', 'Europe/Paris', '{\"en\": \"Old\"}', '{}', '{}', $2)",
+        event,
+        member,
+    )
+    await connection.execute(
+        "INSERT INTO event_session VALUES ($1, $2, '2090-01-01Z', '2090-01-02Z', 150)", session, event
+    )
+    tokens = [new_token() for _ in range(120)]
+    for number, token in enumerate(tokens):
+        guest = uuid7()
+        name, email = f"Guest {number}", f"guest{number}@example.com"
+        await connection.execute("INSERT INTO person VALUES ($1, 'guest', $2, $3, 'fr')", guest, name, email)
+        await connection.execute(
+            "INSERT INTO registration VALUES ($1, $2, $3, $4)", uuid7(), session, guest, token_hash(token)
+        )
+    await migrate(database)
+    codes = [row["code"] for row in await connection.fetch("SELECT code FROM ticket_order")]
+    assert len(set(codes)) == 120
+    assert set("".join(codes)) <= set(CODE_LETTERS)
+    assert await connection.fetchval("SELECT count(DISTINCT secret) FROM order_position WHERE is_held") == 120
+    await connection.close()
+    async with empty_tenant.running(), visiting(empty_tenant) as guest_of_old:
+        answer = await guest_of_old.get(f"/registrations/{tokens[7]}")
+        assert answer.path == f"/orders/{tokens[7]}"
+        assert "Guest 7" in answer.words
+        page = await guest_of_old.get("/events/old")
+        assert "30 places left" not in page.words  # said only when it is little
+        assert (await guest_of_old.register("old")).path.startswith("/orders/")
+    connection = await empty_tenant.admin()
+    assert await connection.fetchval("SELECT size FROM stock_pool") == 150
+    assert await connection.fetchval("SELECT count(*) FROM order_position WHERE is_held") == 121
     await connection.close()
 
 

@@ -14,6 +14,7 @@ from skep.webapp.http.security import csrf_token
 from skep.webapp.i18n import Translator
 from skep.webapp.passwords import Passwords
 from skep.webapp.settings import Settings
+from skep.webapp.shop.payments import Provider
 from skep.webapp.store.pool import Database
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Limits:
     sign_in_account: RateLimiter
     invitation: RateLimiter
     registration: RateLimiter
+    cart: RateLimiter
 
 
 @dataclass(slots=True)
@@ -63,6 +65,7 @@ DRAIN = web.AppKey("drain", Drain)
 PROXIES = web.AppKey("proxies", Proxies)
 PASSWORDS = web.AppKey("passwords", Passwords)
 LIMITS = web.AppKey("limits", Limits)
+PROVIDERS: web.AppKey[tuple[Provider, ...]] = web.AppKey("providers")
 PAGES: web.AppKey[Pages] = web.AppKey("pages")
 ASSETS: web.AppKey[Assets] = web.AppKey("assets")
 VISIT = web.RequestKey("visit", Visit)

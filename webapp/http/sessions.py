@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -17,6 +18,9 @@ from skep.webapp.http.pages import redirect
 from skep.webapp.http.security import CSRF_FIELD, is_csrf_token
 from skep.webapp.store import members
 from skep.webapp.store.members import SignedIn
+
+if TYPE_CHECKING:
+    from skep.webapp.store.pool import Connection
 
 SIGN_IN = "/organizer/sign-in"
 HOME = "/organizer"
@@ -30,13 +34,19 @@ def cookie_name(*, secure: bool) -> str:
     return "__Host-session" if secure else "session"
 
 
-async def signed_in(request: web.Request) -> SignedIn | None:
-    """Who is signed in; asks the database only if there is a cookie."""
+async def signed_in(request: web.Request, connection: Connection | None = None) -> SignedIn | None:
+    """Who is signed in; asks the database only if there is a cookie.
+
+    Who holds a *connection* gives it: waiting for a second one while holding the first can wait for ever.
+    """
     token = request.cookies.get(cookie_name(secure=request.app[SETTINGS].secure))
     if not token:
         return None
-    async with request.app[DATABASE].connection() as connection:
+    if connection is not None:
         member = await members.find_session(connection, token)
+    else:
+        async with request.app[DATABASE].connection() as borrowed:
+            member = await members.find_session(borrowed, token)
     request[VISIT].member = member
     return member
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from skep.webapp.i18n import en, fr
+from skep.webapp.i18n import en, fr, money
 
 CATALOGS: Mapping[str, Mapping[str, str]] = {"en": en.MESSAGES, "fr": fr.MESSAGES}
 NAMES: Mapping[str, str] = {"en": "English", "fr": "Français"}
@@ -62,3 +62,12 @@ class Translator:
     def number(self, value: int) -> str:
         """With the language's thousands separator."""
         return f"{value:,}".replace(",", "\u202f" if self.language == "fr" else ",")
+
+    def money(self, amount: int, currency: str) -> str:
+        """*amount* in minor units: €12.50 in English, 12,50 € in French."""
+        return money.text(amount, currency, self.language)
+
+    def percent(self, basis_points: int) -> str:
+        """5.5% in English, 5,5 % in French."""
+        number = f"{basis_points / 100:g}"
+        return f"{number.replace('.', ',')}\u202f%" if self.language == "fr" else f"{number}%"

@@ -10,11 +10,14 @@ from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import HOME, for_members
+from skep.webapp.i18n import money
 from skep.webapp.organizer import event_form
 from skep.webapp.organizer.manage import EVENT_PATH, managed_event
-from skep.webapp.store import events, registrations
-from skep.webapp.store.events import Event, StaleVersion
+from skep.webapp.shop import catalog, stock
+from skep.webapp.store import events
+from skep.webapp.store.events import Event
 from skep.webapp.store.members import SignedIn
+from skep.webapp.store.offers import StaleVersion
 
 log = logging.getLogger(__name__)
 
@@ -27,14 +30,21 @@ async def new_event(request: web.Request, member: SignedIn) -> web.StreamRespons
     t = request[VISIT].t
     async with request.app[DATABASE].connection() as connection:
         timezone = await events.latest_timezone(connection) or request.app[SETTINGS].timezone
-    return _page(request, Form(t, {"language": t.language, "timezone": timezone}), event=None)
+    fresh = {
+        "language": t.language,
+        "timezone": timezone,
+        "currency": "EUR",
+        "pays_on_site": "yes",
+        "cancel_hours": "24",
+    }
+    return _page(request, Form(t, fresh), event=None)
 
 
 @routes.post(HOME + "/events/new")
 @for_members
 async def create_event(request: web.Request, member: SignedIn) -> web.StreamResponse:
     form = await read_form(request, request[VISIT].t)
-    draft = event_form.parse(form)
+    draft = event_form.parse(form, is_new=True)
     if draft is None:
         return _page(request, form, event=None, status=422)
     async with request.app[DATABASE].transaction() as connection:
@@ -61,19 +71,23 @@ async def edit_event(request: web.Request, member: SignedIn) -> web.StreamRespon
 async def save_event(request: web.Request, member: SignedIn) -> web.StreamResponse:
     t = request[VISIT].t
     form = await read_form(request, t)
-    draft = event_form.parse(form)
+    draft = event_form.parse(form, is_new=False)
     version = form.values.get("version", "")
     try:
         async with request.app[DATABASE].transaction() as connection:
             event = await managed_event(request, connection)
             if draft is None:
                 return _page(request, form, event=event, status=422)
-            if draft.capacity is not None:
-                await registrations.lock_places(connection, event.session_id)
-                registered = await registrations.count(connection, event.session_id)
-                if draft.capacity < registered:
-                    form.refuse("capacity", t.n("wrong.capacity.taken", registered))
+            if draft.capacity is not None and event.sessions == 1:
+                offered = await catalog.load_one(connection, event.id)
+                await stock.lock(connection, (stock.pool_key(pool_id) for pool_id in offered.pools))
+                event = await managed_event(request, connection)  # counted again, now that nobody sells
+                if draft.capacity < event.registered:
+                    form.refuse("capacity", t.n("wrong.capacity.taken", event.registered))
                     return _page(request, form, event=event, status=422)
+            if draft.currency != event.currency and await events.has_sold(connection, event.id):
+                form.refuse("currency", t("wrong.currency.sold"))
+                return _page(request, form, event=event, status=422)
             known = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else -1
             await events.save(connection, event, draft, version=known)
     except StaleVersion:
@@ -95,4 +109,5 @@ def _page(
         event=event,
         stale=stale,
         timezones=event_form.timezones(),
+        currencies=tuple(money.DIGITS),
     )

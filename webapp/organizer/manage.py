@@ -11,7 +11,8 @@ from aiohttp import web
 from skep.webapp.http.keys import DATABASE, PAGES, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import HOME, for_members
-from skep.webapp.store import events, registrations
+from skep.webapp.store import attendees as people_of
+from skep.webapp.store import events
 from skep.webapp.store.events import Event
 from skep.webapp.store.members import SignedIn
 
@@ -44,7 +45,7 @@ async def managed_event(request: web.Request, connection: Connection) -> Event:
 async def manage(request: web.Request, member: SignedIn) -> web.StreamResponse:
     async with request.app[DATABASE].connection() as connection:
         event = await managed_event(request, connection)
-        latest = await registrations.latest(connection, event.session_id, limit=LATEST)
+        latest = await people_of.latest(connection, event.id, limit=LATEST)
     notice = request.query.get("notice")
     client = request[VISIT].client
     return request.app[PAGES].render(
@@ -63,7 +64,7 @@ async def manage(request: web.Request, member: SignedIn) -> web.StreamResponse:
 async def attendees(request: web.Request, member: SignedIn) -> web.StreamResponse:
     async with request.app[DATABASE].connection() as connection:
         event = await managed_event(request, connection)
-        people = await registrations.attendees(connection, event.session_id)
+        people = await people_of.of_event(connection, event.id)
     return request.app[PAGES].render(
         request, "organizer/attendees.html", caching="no-store", event=event, people=people
     )

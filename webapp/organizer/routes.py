@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from skep.webapp.organizer import account, dashboard, editor, manage
+from skep.webapp.organizer import account, dashboard, editor, legal, manage, offer, orders
 
-routes = [*account.routes, *dashboard.routes, *editor.routes, *manage.routes]
+routes = [
+    *account.routes,
+    *dashboard.routes,
+    *editor.routes,
+    *legal.routes,
+    *manage.routes,
+    *offer.routes,
+    *orders.routes,
+]

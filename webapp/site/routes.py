@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from skep.webapp.site import event_list, event_page
+from skep.webapp.site import (
+    calendar,
+    cart,
+    checkout,
+    event_list,
+    event_page,
+    legal_page,
+    order_page,
+    resend_page,
+    waiting_page,
+)
 
-routes = [*event_list.routes, *event_page.routes]
+routes = [
+    *event_list.routes,
+    *event_page.routes,
+    *calendar.routes,
+    *cart.routes,
+    *checkout.routes,
+    *waiting_page.routes,
+    *order_page.routes,
+    *resend_page.routes,
+    *legal_page.routes,
+]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 5.0  # also the longest wait for a free connection: a visitor gives up after a few more
 COMMAND_TIMEOUT_S = 15.0
 IDLE_LIFETIME_S = 30.0
+IDLE_IN_TRANSACTION_S = 30.0
 READINESS_AGE_S = 10.0
 
 _GONE_CLASSES = ("08", "53", "57P")  # connection exceptions, out of resources, shutdown and cannot-connect-now
@@ -82,6 +83,13 @@ async def connect(
         ) from error
 
 
+class _Connection(asyncpg.Connection):
+    """Given back without asyncpg's reset: all that we set or lock is local to a transaction, and a round trip counts."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 class Database:
     """The web process's pool. Use `connection()` for reads and `transaction()` for writes."""
 
@@ -109,7 +117,12 @@ class Database:
             max_inactive_connection_lifetime=IDLE_LIFETIME_S,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
-            server_settings={"application_name": "skep web"},
+            server_settings={
+                "application_name": "skep web",
+                # A process that was stopped inside a sale must not finish it when others have its places.
+                "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S:g}s",
+            },
+            connection_class=_Connection,
         )
         await self._pool
 

@@ -1,0 +1,39 @@
+"""Who changed what: written in the transaction of the change, never with personal values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+from uuid import UUID
+
+from skep.webapp.ids import uuid7
+
+if TYPE_CHECKING:
+    from skep.webapp.store.pool import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    kind: Literal["member", "buyer", "provider", "clock"]
+    id: UUID | None = None
+
+
+BUYER = Actor("buyer")
+PROVIDER = Actor("provider")
+CLOCK = Actor("clock")
+
+
+async def record(
+    connection: Connection, actor: Actor, action: str, object_kind: str, object_id: UUID, fields: tuple[str, ...] = ()
+) -> None:
+    await connection.execute(
+        "INSERT INTO audit (id, actor, actor_id, action, object_kind, object_id, fields) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        uuid7(),
+        actor.kind,
+        actor.id,
+        action,
+        object_kind,
+        object_id,
+        list(fields),
+    )

@@ -1,0 +1,103 @@
+"""The queue: a table in the tenant's database, written in the transaction that causes the work (docs/adr/0013).
+
+Whoever works claims due jobs with SKIP LOCKED, so that many may. A claim that is not answered in time is due again; an
+answer for an older claim changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from skep.webapp.ids import uuid7
+
+if TYPE_CHECKING:
+    from skep.webapp.store.pool import Connection
+
+CLAIM_LIFETIME = timedelta(minutes=5)  # longer than any job may take: its worker is gone
+FIRST_DELAY_S = 15
+LONGEST_DELAY_S = 6 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed job. *attempts* counts this one too."""
+
+    id: UUID
+    claim: UUID
+    kind: str
+    payload: dict[str, Any]
+    attempts: int
+
+
+def backoff_s(attempts: int) -> int:
+    """Seconds to wait after so many failed attempts: 15 s, doubled each time, at most 6 h."""
+    return min(LONGEST_DELAY_S, FIRST_DELAY_S << min(attempts - 1, 20))
+
+
+async def enqueue(
+    connection: Connection,
+    kind: str,
+    payload: dict[str, Any],
+    *,
+    unique_key: str | None = None,
+    run_at: datetime | None = None,
+) -> bool:
+    """False if *unique_key* was queued before, done or not. *payload* holds ids, never names or addresses."""
+    made = await connection.fetchval(
+        "INSERT INTO job (id, kind, payload, unique_key, run_at) "
+        "VALUES ($1, $2, $3, $4, coalesce($5, clock_timestamp())) ON CONFLICT (unique_key) DO NOTHING RETURNING true",
+        uuid7(),
+        kind,
+        json.dumps(payload),
+        unique_key,
+        run_at,
+    )
+    return bool(made)
+
+
+async def claim(connection: Connection, *, limit: int = 10) -> list[Job]:
+    """Due jobs, the longest due first, each given to one caller. Must be committed before the work begins."""
+    await connection.execute(
+        "UPDATE job SET dead_at = clock_timestamp(), error = 'gave no answer' WHERE done_at IS NULL AND dead_at IS NULL "
+        "AND attempts >= max_attempts AND claimed_at <= clock_timestamp() - $1::interval",
+        CLAIM_LIFETIME,
+    )
+    turn = uuid7()
+    rows = await connection.fetch(
+        "UPDATE job SET claim = $1, claimed_at = clock_timestamp(), attempts = attempts + 1 WHERE id IN ("
+        "SELECT id FROM job WHERE done_at IS NULL AND dead_at IS NULL AND run_at <= clock_timestamp() "
+        "AND (claimed_at IS NULL OR claimed_at <= clock_timestamp() - $2::interval) "
+        "ORDER BY run_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING id, kind, payload, attempts",
+        turn,
+        CLAIM_LIFETIME,
+        limit,
+    )
+    return [Job(row["id"], turn, row["kind"], json.loads(row["payload"]), row["attempts"]) for row in rows]
+
+
+async def finish(connection: Connection, job: Job) -> bool:
+    """False if the claim had passed to somebody else."""
+    done = await connection.fetchval(
+        "UPDATE job SET done_at = clock_timestamp(), claim = NULL, claimed_at = NULL, error = NULL "
+        "WHERE id = $1 AND claim = $2 RETURNING true",
+        job.id,
+        job.claim,
+    )
+    return bool(done)
+
+
+async def fail(connection: Connection, job: Job, error: str) -> None:
+    """Due again after a while; dead after its last attempt. *error* is for organizers: no personal data."""
+    await connection.execute(
+        "UPDATE job SET claim = NULL, claimed_at = NULL, error = $3, "
+        "run_at = clock_timestamp() + make_interval(secs => $4), "
+        "dead_at = CASE WHEN attempts >= max_attempts THEN clock_timestamp() END WHERE id = $1 AND claim = $2",
+        job.id,
+        job.claim,
+        error[:500],
+        backoff_s(job.attempts),
+    )
