@@ -17,6 +17,7 @@ from skep.operator.sources.fleet import read_revision
 from skep.operator.sources.revision import Revision, digest_of, encode, from_config, labels_of
 
 KEEP = 10  # revisions a source
+NOTHING = b"# this source declares nothing any more\n"  # a config cannot be empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def draft(
     merged = [given.get((document.kind, document.name), document) for document in before]
     merged += [document for key, document in given.items() if key not in kept]
     documents = tuple(document for document in merged if (document.kind, document.name) not in without)
-    text = join(documents).encode()
+    text = join(documents).encode() or NOTHING
     number = max((revision.number or 0 for revision in held), default=0) + 1
     return Draft(source, documents, text, number, newest is not None and newest.digest == digest_of(text))
 

@@ -112,6 +112,16 @@ async def test_delete_leaves_nothing_of_the_tenant_and_everything_of_its_neighbo
     assert not [name for name in left if "acme" in name]
 
 
+async def test_a_revision_that_declares_nothing_is_not_one_that_vanished(rig: Rig) -> None:
+    async with rig.operator() as hive:
+        await rig.publish(PLATFORM, PLAN)
+        await rig.publish(tenant("acme", deletionPolicy="Delete"), source="local")
+        await rig.phase("acme", "Ready")
+        await rig.publish("# this source declares nothing any more\n", source="local")
+        await rig.until(lambda: not rig.records())
+        await rig.rest(hive)
+
+
 async def test_a_name_taken_again_is_never_handed_the_old_database(rig: Rig) -> None:
     async with rig.operator():
         await rig.publish(PLATFORM, PLAN, tenant("acme"), tenant("birch"))

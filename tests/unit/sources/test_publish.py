@@ -72,6 +72,17 @@ def test_without_leaves_a_document_out() -> None:
     assert names(made) == ["demo", "free", "birch"]
 
 
+async def test_a_source_may_lose_its_last_document() -> None:
+    engine = MemoryEngine()
+    first = await publish.publish(engine, draft("local", reading(tenant("acme")), (), prune=False), author="me")
+    gone = frozenset({("Tenant", "acme")})
+    made = draft("local", Reading(), (first,), prune=False, without=gone)
+    assert made.documents == ()
+    second = await publish.publish(engine, made, author="me")
+    again = draft("local", reading(tenant("acme")), (second, first), prune=False)
+    assert (names(again), again.number) == (["acme"], 3)
+
+
 def test_a_plan_and_a_tenant_of_one_name_are_two_documents() -> None:
     made = draft("prod", Reading(), HELD, prune=False, without=frozenset({("Plan", "acme")}))
     assert "acme" in names(made)
