@@ -146,12 +146,12 @@ class Fleet:
             provisioned=True,
             schema=key_of(image),
         )
-        file = app.settings_file(record, app.server_of(platform, record.server), self.settings)
+        file = app.settings_file(record, platform, self.settings)
         return replace(record, attempted=app.revision_label(app.desire(record, file, image)))
 
     async def _objects(self, record: Record, platform: Platform, image: Image) -> None:
         """Record, settings, secret, service and status of one tenant."""
-        file = app.settings_file(record, app.server_of(platform, record.server), self.settings)
+        file = app.settings_file(record, platform, self.settings)
         spec = app.desire(record, file, image)
         (want,) = secret.desire(record, self.keys)
         urls = tuple(f"http://{host}{self.settings.edge_suffix}" for host in record.spec.hosts)
@@ -168,7 +168,7 @@ class Fleet:
             self.engine.create_config(file.name, file.body, own | {names.KIND: "settings"}),
             self.engine.create_secret(
                 want.name,
-                secret.password(record, self.keys).encode(),
+                self.keys.password(record.uid, want.purpose, record.secret_generation).encode(),
                 own | {names.PURPOSE: want.purpose, names.FINGERPRINT: want.fingerprint or ""},
             ),
         )

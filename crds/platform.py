@@ -102,6 +102,27 @@ class DatabaseServer(Model):
     """How many tenants it takes. skep chooses the least full server for a new tenant."""
 
 
+class CacheServer(Model):
+    """One Redis or Valkey server."""
+
+    name: Name
+    """The server's name."""
+    host: Annotated[
+        str, AfterValidator(_read_server_host), WithJsonSchema({"type": "string", "pattern": SERVER_HOST_PATTERN})
+    ]
+    """Its host name or IP address, as the operator and the tenants reach it."""
+    port: Annotated[int, Field(ge=1, le=65535), BeforeValidator(read_whole)] = 6379
+    """Its port."""
+    user: Annotated[str, AfterValidator(_read_role), WithJsonSchema({"type": "string", "pattern": ROLE_PATTERN})] = (
+        "skep_admin"
+    )
+    """The operator's user on this server. It makes and removes users."""
+    secret: Annotated[
+        str, AfterValidator(_read_secret_file), WithJsonSchema({"type": "string", "pattern": FILE_PATTERN})
+    ] = "skep.redis-admin"  # noqa: S105 - the name of a file
+    """The name of the file in the operator's secrets directory that holds this user's password."""
+
+
 class PlatformApp(Model):
     """The app that tenants run if neither they nor their plan name another."""
 
@@ -147,6 +168,8 @@ class PlatformSpec(Model):
         tuple[DatabaseServer, ...], Field(min_length=1, max_length=100), distinct("database server", key="name")
     ]
     """The PostgreSQL servers, at least one."""
+    caches: Annotated[tuple[CacheServer, ...], Field(max_length=100), distinct("cache server", key="name")] = ()
+    """The Redis servers. Without one, tenants do without a cache."""
     app: PlatformApp
     """The app that tenants run."""
     brake: Brake = Brake()

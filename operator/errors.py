@@ -6,6 +6,7 @@ SkepError
 │   ├── VersionConflict         somebody wrote in between: read again, plan again
 │   ├── NotLeader               another replica leads, or the lease is too short for a write: nothing was sent
 │   ├── InUse                   the object is still referenced: remove what uses it first
+│   ├── CacheUnavailable        a cache server cannot be reached or refuses us
 │   └── DatabaseUnavailable     the database server cannot be reached or is out of connections
 ├── TerminalError             trying again changes nothing: the declaration (or the world) must change
 │   └── EngineRefused           the orchestrator calls the request invalid
@@ -50,6 +51,9 @@ class NotLeader(TransientError): ...
 
 
 class InUse(TransientError): ...
+
+
+class CacheUnavailable(TransientError): ...
 
 
 class DatabaseUnavailable(TransientError): ...

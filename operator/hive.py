@@ -35,6 +35,7 @@ from skep.operator.loop.lease import Lease, new_holder
 from skep.operator.loop.queue import Lane, WorkQueue
 from skep.operator.reconcilers import fallback, judge
 from skep.operator.reconcilers import record as records
+from skep.operator.reconcilers.cache.servers import Caches
 from skep.operator.reconcilers.database.servers import Server, Servers
 from skep.operator.reconcilers.database.template import Templates
 from skep.operator.reconcilers.roster import Roster
@@ -85,6 +86,7 @@ class Hive:
         self._ports = Ports(
             world=self.world,
             servers=Servers(settings, self.lease, keys.own_fingerprint),
+            caches=Caches(settings, self.lease),
             templates=Templates(self.world, keys, clock, settings),
             edge=judge.Edge(settings, clock),
             images=Images(self.world, clock),
@@ -145,6 +147,7 @@ class Hive:
             await asyncio.gather(*background, lead, stopping, return_exceptions=True)
             await self._ports.templates.close()
             await self._ports.servers.close()
+            await self._ports.caches.close()
             await self._ports.edge.close()
         await self.lease.release()  # last, and only here: whoever takes it finds nothing of ours under way
 
@@ -174,6 +177,7 @@ class Hive:
             await asyncio.gather(work, requests, history, return_exceptions=True)
             await self._ports.templates.close()
             await self._ports.servers.close()
+            await self._ports.caches.close()
 
     def _control_server(self) -> Server | None:
         """The one that holds the control database: the Platform's first."""
@@ -236,7 +240,7 @@ class Hive:
             await self._surveyor.announce(self._ports.keys, self.settings)
         await self._survey()
         if leads:
-            await self._ports.servers.refresh()
+            await asyncio.gather(self._ports.servers.refresh(), self._ports.caches.refresh())
             for name in self._names():
                 self.queue.add(name, Lane.RESYNC)
         self.synced_at = self.clock.monotonic()
@@ -269,6 +273,7 @@ class Hive:
         await self._surveyor.survey(remember=self.lease.leading.is_set())
         if self.fleet.platform is not None:
             await self._ports.servers.adopt(self.fleet.platform)
+            await self._ports.caches.adopt(self.fleet.platform)
 
     async def _survey_when_due(self) -> None:
         await self.ready.wait()  # revisions may be listed before the ledger and the records that they are held against

@@ -17,7 +17,7 @@ from skep.operator.cli.view import View
 from skep.operator.engine.port import Engine
 from skep.operator.errors import NotFound, SkepError
 from skep.operator.reconcilers import app, record, secret
-from skep.operator.reconcilers.placement import load_of, place, room_of
+from skep.operator.reconcilers.placement import load_of, place, place_cache, room_of
 from skep.operator.reconcilers.record import Record
 from skep.operator.settings import Settings
 from skep.operator.sources.fleet import Absent, Broken, Declared, read_revision, survey
@@ -143,10 +143,10 @@ async def _tenant(
     room = room_of(await engine.list_networks(label=names.NETWORK))
     key_id = view.announcement.key_id if view.announcement is not None else "k1"
     try:
-        desired = place(
-            replace(desired, key_id=desired.key_id or key_id), platform, load_of(view.records.values()), room
-        )
-        server = app.server_of(platform, desired.server)
+        load = load_of(view.records.values())
+        desired = place(replace(desired, key_id=desired.key_id or key_id), platform, load, room)
+        desired = place_cache(desired, platform, load)
+        file = app.settings_file(desired, platform, settings)
     except SkepError as error:
         yield f"cannot be placed: {error}"
         return
@@ -162,7 +162,6 @@ async def _tenant(
             yield f"spec {line}"
     for owed in secret.plan(secret.desire(desired, None), view.secrets_of(name)):
         yield f"secret {owed.want.name}: create"
-    file = app.settings_file(desired, server, settings)
     try:
         image = await engine.resolve_image(desired.spec.image)
         actions = app.plan(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 from skep.crds.effective import EffectiveTenant
-from skep.crds.platform import DatabaseServer, Platform
+from skep.crds.platform import CacheServer, DatabaseServer, Platform
 from skep.operator import names
 from skep.operator.engine.rules import task_part
 from skep.operator.engine.spec import (
@@ -30,6 +30,7 @@ from skep.operator.errors import NameTaken, TerminalError
 from skep.operator.loop.registry import DONE, Result, Wait
 from skep.operator.reconcilers import drift as drifts
 from skep.operator.reconcilers import secret
+from skep.operator.reconcilers.cache.plan import prefix, user_name
 from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.subject import Subject, tenants
 from skep.operator.reconcilers.waiting import newest_failure
@@ -107,18 +108,29 @@ def route(record: Record) -> Route:
     )
 
 
-def settings_file(record: Record, server: DatabaseServer, settings: Settings) -> AppFile:
+def settings_file(record: Record, platform: Platform, settings: Settings) -> AppFile:
+    server, cache = server_of(platform, record.server), cache_of(platform, record.cache)
     return _settings_file(
-        record.spec, record.uid, record.secret_generation, settings.address(server.host, server.port), settings.proxies
+        record.spec,
+        record.uid,
+        record.secret_generation,
+        settings.address(server.host, server.port),
+        settings.address(cache.host, cache.port) if cache is not None else None,
+        settings.proxies,
     )
 
 
 @lru_cache(maxsize=100)  # three reconcilers ask for the same file one after the other; a fleet's would weigh 10 MB
 def _settings_file(
-    spec: EffectiveTenant, uid: str, generation: int, address: tuple[str, int], proxies: tuple[str, ...]
+    spec: EffectiveTenant,
+    uid: str,
+    generation: int,
+    address: tuple[str, int],
+    cache: tuple[str, int] | None,
+    proxies: tuple[str, ...],
 ) -> AppFile:
     database = names.database(spec.name, uid)
-    document = {
+    document: dict[str, object] = {
         "tenant": spec.name,
         "uid": uid,
         "displayName": spec.display_name,
@@ -135,6 +147,13 @@ def _settings_file(
         },
         "settings": dict(spec.settings),
     }
+    if cache is not None:
+        document["cache"] = {
+            "host": cache[0],
+            "port": cache[1],
+            "user": user_name(spec.name, uid),
+            "prefix": prefix(uid),
+        }
     body = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
     return AppFile(names.settings(spec.name, hashlib.sha256(body).hexdigest()), body)
 
@@ -318,6 +337,20 @@ async def apply(actions: Iterable[Action], record: Record, world: World) -> None
                 await world.remove_secret(object_id)
 
 
+def cache_of(platform: Platform, name: str) -> CacheServer | None:
+    """None for a tenant without one."""
+    if not name:
+        return None
+    for cache in platform.spec.caches:
+        if cache.name == name:
+            return cache
+    raise TerminalError(
+        f"the Platform no longer has cache server {name}, which this tenant uses",
+        reason="CacheUnknown",
+        remedy=f"put {name} back under spec.caches",
+    )
+
+
 def server_of(platform: Platform, name: str) -> DatabaseServer:
     for server in platform.spec.databases:
         if server.name == name:
@@ -333,7 +366,7 @@ def server_of(platform: Platform, name: str) -> DatabaseServer:
 async def write_settings(subject: Subject) -> Result:
     """The settings file goes first: the schema job reads the same one."""
     record, world = subject.known, subject.ports.world
-    file = settings_file(record, server_of(subject.platform, record.server), subject.ports.settings)
+    file = settings_file(record, subject.platform, subject.ports.settings)
     if file.name not in {config.name for config in world.configs_of(subject.name, "settings")}:
         drifted = drifts.is_settled(subject, secret.mounts(subject.known))
         await apply((CreateFile(file),), record, world)
@@ -342,11 +375,11 @@ async def write_settings(subject: Subject) -> Result:
     return DONE
 
 
-@tenants.reconciler("app", after=("schema",))
+@tenants.reconciler("app", after=("cache",))
 async def reconcile(subject: Subject) -> Result:
     record, ports = subject.known, subject.ports
     world = ports.world
-    file = settings_file(record, server_of(subject.platform, record.server), ports.settings)
+    file = settings_file(record, subject.platform, ports.settings)
     files = world.configs_of(subject.name, "settings")
     desired = desire(record, file, await ports.images.resolve(record.spec.image))
     observed = world.service(desired.name)

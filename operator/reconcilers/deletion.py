@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from skep.operator import names
 from skep.operator.loop.registry import DONE, Result
+from skep.operator.reconcilers.cache import reconciler as cache
 from skep.operator.reconcilers.database import reconciler as database
 from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.subject import Subject
@@ -26,6 +27,8 @@ async def delete(subject: Subject) -> Result:
         if dict(service.spec.labels).get(names.UID) == record.uid:
             await world.remove_service(service.id)
     ports.edge.forget(record.name)
+    if record.cache:
+        await cache.drop(record, ports.caches.get(record.cache))
     server = ports.servers.get(record.server) if record.server else None
     if record.spec.deletion_policy == "Retain":
         if server is not None:

@@ -9,7 +9,7 @@ from skep.operator.errors import TerminalError
 from skep.operator.loop.registry import DONE, Result
 from skep.operator.reconcilers import record as records
 from skep.operator.reconcilers.database import reconciler as database
-from skep.operator.reconcilers.placement import is_placed, place, room_of
+from skep.operator.reconcilers.placement import is_placed, place, place_cache, room_of
 from skep.operator.reconcilers.record import Trace
 from skep.operator.reconcilers.subject import Subject, tenants
 from skep.operator.sources.fleet import Declared
@@ -67,11 +67,12 @@ async def reconcile(subject: Subject) -> Result:
     if desired is not None and not desired.leaving:
         key_id = desired.key_id or subject.ports.keys.id
         desired = replace(desired, key_id=key_id)
-        if not is_placed(desired):  # counting a fleet for each of its tenants would be quadratic
+        lacks_cache = not desired.cache and bool(subject.platform.spec.caches)
+        if lacks_cache or not is_placed(desired):  # counting a fleet for each of its tenants would be quadratic
             async with subject.ports.placing:
-                await subject.save(
-                    place(desired, subject.platform, subject.load(), room_of(subject.ports.world.networks))
-                )
+                load, room = subject.load(), room_of(subject.ports.world.networks)
+                placed = place_cache(place(desired, subject.platform, load, room), subject.platform, load)
+                await subject.save(placed)
             return DONE
     if desired is not None:
         await subject.save(desired)

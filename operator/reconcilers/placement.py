@@ -59,6 +59,7 @@ def load_of(records: Iterable[Record]) -> Mapping[str, int]:
             (f"server/{record.server}", 1),
             (f"edge/{record.edge_network}", addresses(record)),
             (f"data/{record.data_network}", addresses(record)),
+            (f"cache/{record.cache}", 1),
         )
         for key, number in needs:
             load[key] = load.get(key, 0) + number
@@ -106,6 +107,18 @@ def place(record: Record, platform: Platform, load: Mapping[str, int], room: Map
         server=record.server or _server(record, platform, load),
         edge_network=record.edge_network or _network(record, "edge", spec.networks.edge, load, room),
         data_network=record.data_network or _network(record, "data", spec.networks.data, load, room),
+    )
+
+
+def place_cache(record: Record, platform: Platform, load: Mapping[str, int]) -> Record:
+    """*record* on the cache server with the fewest tenants, if it is on none yet and the platform has one.
+
+    Apart from the other places: a platform may get its first cache when its tenants are there already.
+    """
+    if record.cache or not platform.spec.caches:
+        return record
+    return replace(
+        record, cache=min(platform.spec.caches, key=lambda each: (load.get(f"cache/{each.name}", 0), each.name)).name
     )
 
 

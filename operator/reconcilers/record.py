@@ -33,6 +33,7 @@ Leaving = Literal["", "deleting", "retained"]
 class Record:
     """Empty strings stand for "not yet" (labels have no null).
 
+    *cache*: the cache server that it was placed on, if the platform has any.
     *server* and *system_id*: where the database was placed and what that server called itself then.
     *provisioned*: the database was complete once; from then on it is never made again without a person.
     *generation* counts changes of *spec*. *attempted*: the revision last sent to the engine, and *applied* the
@@ -52,6 +53,7 @@ class Record:
     provisioned: bool = False
     edge_network: str = ""
     data_network: str = ""
+    cache: str = ""
     secret_generation: int = 1
     key_id: str = ""
     schema: str = ""
@@ -74,7 +76,7 @@ def data_of(record: Record) -> bytes:
 
 
 _TEXT_FIELDS = (
-    "source", "server", "system_id", "edge_network", "data_network", "key_id", "schema", "schema_failed", "schema_said",
+    "source", "server", "system_id", "edge_network", "data_network", "cache", "key_id", "schema", "schema_failed", "schema_said",
     "attempted", "latched", "leaving",
 )  # fmt: skip
 

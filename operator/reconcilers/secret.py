@@ -21,6 +21,8 @@ from skep.operator.reconcilers.subject import Subject, tenants
 from skep.operator.reconcilers.world import World
 
 DATABASE_FILE = "database-password"
+CACHE = "cache"  # the purpose
+CACHE_FILE = "cache-password"
 
 
 def slot(generation: int) -> str:
@@ -39,6 +41,7 @@ class SecretWant:
     name: str
     purpose: str
     fingerprint: str | None
+    file: str  # as which a task finds it
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +60,21 @@ class ReplaceSecret:
 Action = CreateSecret | ReplaceSecret
 
 
-def password(record: Record, keys: RootKey) -> str:
-    return keys.password(record.uid, database_purpose(record.secret_generation), record.secret_generation)
-
-
 def desire(record: Record, keys: RootKey | None) -> tuple[SecretWant, ...]:
     generation = record.secret_generation
-    purpose = database_purpose(generation)
-    fingerprint = _fingerprint(keys, record.uid, purpose, generation) if keys is not None else None
+    purposes = [(database_purpose(generation), DATABASE_FILE)]
+    if record.cache:
+        purposes.append((CACHE, CACHE_FILE))
     key_id = record.key_id or (keys.id if keys is not None else "")
-    return (SecretWant(names.secret(record.name, purpose, generation, key_id), purpose, fingerprint),)
+    return tuple(
+        SecretWant(
+            names.secret(record.name, purpose, generation, key_id),
+            purpose,
+            _fingerprint(keys, record.uid, purpose, generation) if keys is not None else None,
+            file,
+        )
+        for purpose, file in purposes
+    )
 
 
 @lru_cache(maxsize=20_000)  # four derivations each, and a fleet's are compared at every resync
@@ -76,7 +84,7 @@ def _fingerprint(keys: RootKey, uid: str, purpose: str, generation: int) -> str:
 
 def mounts(record: Record) -> tuple[Mount, ...]:
     """All secrets of the tenant's tasks, ours first."""
-    own = tuple(Mount(want.name, DATABASE_FILE) for want in desire(record, None))
+    own = tuple(Mount(want.name, want.file) for want in desire(record, None))
     return own + tuple(Mount(secret, file) for file, secret in record.spec.secrets)
 
 
@@ -116,7 +124,8 @@ async def apply(actions: Iterable[Action], record: Record, keys: RootKey, world:
             names.FINGERPRINT: want.fingerprint or "",
         }
         try:
-            await world.create_secret(want.name, password(record, keys).encode(), labels)
+            password = keys.password(record.uid, want.purpose, record.secret_generation)
+            await world.create_secret(want.name, password.encode(), labels)
         except NameTaken:
             await world.secrets.sync()
             if plan((want,), world.secrets_of(record.name)):  # not the one that we would have made

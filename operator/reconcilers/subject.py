@@ -21,6 +21,7 @@ from skep.operator.settings import Settings
 from skep.operator.sources.fleet import Absent, Broken, Declared
 
 if TYPE_CHECKING:
+    from skep.operator.reconcilers.cache.servers import Caches
     from skep.operator.reconcilers.database.servers import Servers
     from skep.operator.reconcilers.database.template import Templates
     from skep.operator.reconcilers.judge import Edge
@@ -49,6 +50,7 @@ class Images:
 class Ports:
     world: World
     servers: Servers
+    caches: Caches
     templates: Templates
     edge: Edge
     images: Images

@@ -12,6 +12,7 @@
     tasks/            one folder a running task: its configs and secrets as files
     edge/             Traefik's dynamic configuration, one file a route
     postgres/         the cluster, or where it is (cluster.json) if its account cannot reach this folder
+    redis/            the cache server's users
     children/         one record a running process, so that a later run can end what an earlier one left
     logs/             of PostgreSQL, Traefik, the operator, the supervisor; services/<service>/<task>.log
 
@@ -35,8 +36,9 @@ from skep.operator.errors import UsageError
 from skep.operator.keys import RootKey
 
 ADMIN_SECRET = "skep.postgres-admin"  # noqa: S105 - the name of the file that holds it
+CACHE_SECRET = "skep.redis-admin"  # noqa: S105 - as above
 ROOT_SECRET = "skep.root-key"  # noqa: S105 - as above
-FOLDERS = ("secrets", "brought", "state", "tasks", "edge", "children", "logs", "postgres")
+FOLDERS = ("secrets", "brought", "state", "tasks", "edge", "children", "logs", "postgres", "redis")
 FILES = ("engine.sock", "lock", "operator.lock", "supervisor.json", "root.key", "ports.json")
 SOCKET_PATH_MAX = 107  # bytes, of every Linux; macOS takes 103
 
@@ -56,6 +58,10 @@ class Home:
     @property
     def secrets(self) -> Path:
         return self.path / "secrets"
+
+    @property
+    def redis(self) -> Path:
+        return self.path / "redis"
 
     @property
     def brought(self) -> Path:
@@ -111,7 +117,7 @@ class Home:
             ) from error
 
     def keys(self) -> RootKey:
-        """The root key, made at the first call; the operator finds it, and the admin's password, in `secrets/`."""
+        """The root key, made at the first call; the operator finds it, and the admins' passwords, in `secrets/`."""
         if not self.root_key.exists():
             if any((self.state / "config").glob("*.json")):
                 raise UsageError(
@@ -124,6 +130,7 @@ class Home:
         if not link.is_symlink():
             link.symlink_to(Path("..") / self.root_key.name)
         write_atomically(self.secrets / ADMIN_SECRET, admin_password(keys).encode())
+        write_atomically(self.secrets / CACHE_SECRET, cache_password(keys).encode())
         return keys
 
     def ports(self) -> dict[str, int]:
@@ -181,6 +188,10 @@ class Home:
 
 def admin_password(keys: RootKey) -> str:
     return keys.password("platform", "postgres-admin")
+
+
+def cache_password(keys: RootKey) -> str:
+    return keys.password("platform", "redis-admin")
 
 
 def can_pass(path: Path, uid: int, gid: int) -> bool:

@@ -1,4 +1,4 @@
-"""One process that owns a home: the engine, PostgreSQL, Traefik and the operator, until it is told to stop.
+"""One process that owns a home: the engine, PostgreSQL, Redis, Traefik and the operator, until it is told to stop.
 
 The operator is a child of its own, the same code as on a swarm, and reaches the engine over the socket as any command.
 """
@@ -21,9 +21,11 @@ from skep.operator.engine.embedded.brought import Brought
 from skep.operator.engine.embedded.children import Child, Children, born
 from skep.operator.engine.embedded.daemon import Daemon
 from skep.operator.engine.embedded.engine import EmbeddedEngine
-from skep.operator.engine.embedded.home import Home, admin_password, write_json
+from skep.operator.engine.embedded.home import Home, admin_password, cache_password, write_json
 from skep.operator.engine.embedded.postgres import Postgres, installed
 from skep.operator.engine.embedded.programs import APP, Program, base_environment
+from skep.operator.engine.embedded.redis import Redis
+from skep.operator.engine.embedded.redis import binary as redis_binary
 from skep.operator.engine.embedded.server import serve
 from skep.operator.engine.embedded.traefik import Traefik, answers, binary, refuse_taken
 from skep.operator.engine.embedded.workshop import free_port
@@ -59,7 +61,7 @@ class Operator(Daemon):
 
     async def ask(self) -> str | None:
         if self._given != self._environment():
-            return "PostgreSQL has another port now"
+            return "a server has another port now"
         return await answers(f"http://127.0.0.1:{self._port}/readyz")
 
 
@@ -90,6 +92,7 @@ class Supervisor:
         """Everything started; stopped in order at the end. Raises UsageError if another one runs, or the port is taken."""
         installed()
         binary()
+        redis_binary()
         self.home.prepare()
         lock = await self._lock()
         if lock is None:
@@ -139,12 +142,14 @@ class Supervisor:
         postgres = Postgres(home, engine.children, admin_password(keys))
         postgres.place()
         traefik = Traefik(home, engine.children, self.listen, self.port)
-        operator = Operator(home, engine.children, lambda: self._environment(postgres.port))
-        self._daemons = (postgres, traefik, operator)
+        redis = Redis(home, engine.children, cache_password(keys))
+        operator = Operator(home, engine.children, lambda: self._environment(postgres.port, redis.port))
+        self._daemons = (postgres, redis, traefik, operator)
         self._site = await serve(engine, home.socket, self.status)
         self._watching.append(asyncio.create_task(Brought(engine, home.brought).run(), name="brought"))
         is_new = postgres.is_new
         self._watch(traefik)
+        self._watch(redis)
         if is_new:  # nobody is declared yet, so it may come up while the cluster is made
             self._watch(operator)
         await postgres.prepare()
@@ -161,13 +166,13 @@ class Supervisor:
 
         self._watching.append(asyncio.create_task(run(), name=daemon.name))
 
-    def _environment(self, postgres_port: int) -> dict[str, str]:
+    def _environment(self, postgres_port: int, redis_port: int) -> dict[str, str]:
         return {
             "SKEP_ENGINE": f"embedded:{self.home.socket}",
             "SKEP_SECRETS_DIR": str(self.home.secrets),
             "SKEP_EDGE_URL": self.edge,
             "SKEP_EDGE_SUFFIX": "" if self.port == 80 else f":{self.port}",
-            "SKEP_ADDRESSES": f"postgres=127.0.0.1:{postgres_port}",
+            "SKEP_ADDRESSES": f"postgres=127.0.0.1:{postgres_port} redis=127.0.0.1:{redis_port}",
             "SKEP_PROXIES": "127.0.0.1",
             "SKEP_HTTP_HOST": "127.0.0.1",
         }

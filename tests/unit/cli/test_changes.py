@@ -52,7 +52,7 @@ async def settle(engine: MemoryEngine, known: Record) -> None:
     await engine.create_config(names.status(known.name), b"x", status.labels_of(known.name, UID, report))
     owner = {names.TENANT: known.name, names.UID: UID}
     await engine.create_secret(f"skep.{known.name}.db-a.g1.k1", b"x", owner)
-    file = app.settings_file(known, PLATFORM.spec.databases[0], WORD.settings())
+    file = app.settings_file(known, PLATFORM, WORD.settings())
     await engine.create_config(file.name, file.body, owner | {names.KIND: "settings"})
     await engine.create_service(app.desire(known, file, await engine.resolve_image("skep:1")))
 

@@ -33,7 +33,7 @@ def make_record(words: str = "", **fields: Any) -> Record:
 
 
 def make_file(record: Record) -> app.AppFile:
-    return app.settings_file(record, PLATFORM.spec.databases[0], SETTINGS)
+    return app.settings_file(record, PLATFORM, SETTINGS)
 
 
 def make_service(spec: ServiceSpec, **fields: Any) -> Service:

@@ -79,7 +79,7 @@ def test_two_generations_of_tasks_and_a_schema_job_fit_the_limit(limit: int, rep
 
 def test_an_address_may_be_moved_for_an_engine_without_names() -> None:
     moved = replace(SETTINGS, addresses=("postgres=127.0.0.1:6000",))
-    body = json.loads(app.settings_file(make_record(), PLATFORM.spec.databases[0], moved).body)
+    body = json.loads(app.settings_file(make_record(), PLATFORM, moved).body)
     assert (body["database"]["host"], body["database"]["port"]) == ("127.0.0.1", 6000)
 
 
