@@ -60,7 +60,7 @@ class Spent:
 
 def run() -> Report:
     with tempfile.TemporaryDirectory(prefix="skep-bench-") as scratch, outer_engine() as client:
-        tags = {"app": images.app(client), "traefik": images.traefik(client), "postgres": images.postgres(client)}
+        tags = images.stack(client)
         with running_swarm(client, images.node(client), nodes=1) as swarm:
             swarm.load_image(*tags.values(), nodes=(0,))
             with on_swarm(swarm, tags, Path(scratch)) as hive:

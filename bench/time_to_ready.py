@@ -106,7 +106,7 @@ class Crowd:
 def run() -> Report:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="skep-bench-") as scratch, outer_engine() as client:
-        tags = {"app": images.app(client), "traefik": images.traefik(client), "postgres": images.postgres(client)}
+        tags = images.stack(client)
         with running_swarm(client, images.node(client)) as swarm:
             swarm.load_image(*tags.values())
             folder = Path(scratch) / "swarm"

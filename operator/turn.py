@@ -113,6 +113,8 @@ class Turns:
             if isinstance(result, Wait):
                 break
             result = await self._step(reconciler, subject)
+        if subject.trouble is not None and not isinstance(result, Wait):
+            raise subject.trouble
         return result
 
     async def _step(self, reconciler: Reconciler[Subject], subject: Subject) -> Result:

@@ -13,7 +13,7 @@ from skep.operator import formats, names
 from skep.operator.cli import output
 from skep.operator.cli.command import EXIT_FAILED, Shared, command, skep
 from skep.operator.cli.declare import count
-from skep.operator.cli.init import EDGE_NODE, POSTGRES_ADMIN, POSTGRES_NODE, ROOT_KEY
+from skep.operator.cli.init import CACHE_ADMIN, EDGE_NODE, POSTGRES_ADMIN, POSTGRES_NODE, ROOT_KEY
 from skep.operator.cli.view import View, look
 from skep.operator.engine.swarm import SwarmEngine
 from skep.operator.errors import NotFound, SkepError, TerminalError
@@ -21,7 +21,7 @@ from skep.operator.keys import RootKey
 from skep.operator.leadership import grant_of
 from skep.operator.reconcilers.placement import fills, load_of, room_of
 
-STACK_SERVICES = ("skep_operator", "skep_traefik", "skep_postgres")
+STACK_SERVICES = ("skep_operator", "skep_traefik", "skep_postgres", "skep_redis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,14 @@ async def _swarm(engine: SwarmEngine) -> AsyncIterator[Check]:
     networks = {network.name for network in await engine.list_networks(label=names.NETWORK)}
     missing = sorted({"skep-control", "skep-edge-1", "skep-data-1"} - networks)
     yield Check("networks", not missing, f"missing: {', '.join(missing)}" if missing else "all there", "skep init")
-    for name in (ROOT_KEY, POSTGRES_ADMIN):
+    for name in (ROOT_KEY, POSTGRES_ADMIN, CACHE_ADMIN):
         try:
             await engine.inspect_secret(name)
             yield Check(f"secret {name}", True, "there")
         except NotFound:
             yield Check(f"secret {name}", False, "missing", "skep init")
     nodes = await engine.nodes()
-    for label, meaning in ((POSTGRES_NODE, "keeps PostgreSQL's data"), (EDGE_NODE, "serves the edge")):
+    for label, meaning in ((POSTGRES_NODE, "keeps the servers' data"), (EDGE_NODE, "serves the edge")):
         having = [node.hostname for node in nodes if dict(node.labels).get(label) == "true"]
         yield Check(f"label {label}", bool(having), ", ".join(having) or f"no node {meaning}", "skep init")
     down = [node.hostname for node in nodes if node.state != "ready"]

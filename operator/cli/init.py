@@ -22,6 +22,7 @@ from skep.operator.errors import EngineUnavailable, NameTaken, NotFound, UsageEr
 from skep.operator.keys import RootKey
 
 ROOT_KEY = "skep.root-key"
+CACHE_ADMIN = "skep.redis-admin"
 POSTGRES_ADMIN = "skep.postgres-admin"
 HBA = "skep.pg-hba"
 KINDS = ("control", "edge", "data")
@@ -39,6 +40,9 @@ spec:
   databases:
     - name: main
       host: postgres
+  caches:
+    - name: main
+      host: redis
   app:
     image: {image}
 """
@@ -120,6 +124,7 @@ async def prepare(engine: SwarmEngine, plan: Plan) -> None:
     key = _root_key(plan.key_file, yes=plan.yes)
     await _secret(engine, ROOT_KEY, key.dump().encode(), key)
     await _secret(engine, POSTGRES_ADMIN, key.password("platform", "postgres-admin").encode(), key)
+    await _secret(engine, CACHE_ADMIN, key.password("platform", "redis-admin").encode(), key)
     control = await _networks(engine, plan.network_size, plan.address_pool, encrypted=plan.encrypted)
     await _create(f"config {HBA}", lambda: engine.create_config(HBA, hba(control), {"skep.kind": "platform"}))
     await _label_nodes(engine, plan.postgres_node)

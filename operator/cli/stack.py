@@ -18,7 +18,7 @@ from skep.operator.engine.swarm import SwarmEngine
 from skep.operator.errors import NotFound, SkepError, UsageError
 
 STACK = Path("swarm/skep.yml")
-SERVICES = ("skep_postgres", "skep_traefik", "skep_operator")
+SERVICES = ("skep_postgres", "skep_redis", "skep_traefik", "skep_operator")
 
 
 async def up(shared: Shared, path: Path | None, *, timeout_s: float) -> int:

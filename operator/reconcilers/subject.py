@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from skep.crds.platform import Platform
 from skep.operator import names
 from skep.operator.engine.spec import Image
-from skep.operator.errors import NameTaken, TerminalError
+from skep.operator.errors import NameTaken, SkepError, TerminalError
 from skep.operator.keys import RootKey
 from skep.operator.loop.clock import Clock
 from skep.operator.loop.registry import Registry
@@ -70,6 +70,7 @@ class Subject:
     ports: Ports
     load: Callable[[], Mapping[str, int]]
     record: Record | None
+    trouble: SkepError | None = None  # what is wrong and keeps no later reconciler from its work; told at the end
 
     @property
     def known(self) -> Record:

@@ -38,7 +38,7 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture
 def swarm_hive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Hive:
-    images = {name: request.getfixturevalue(f"{name}_image") for name in ("app", "traefik", "postgres")}
+    images = {name: request.getfixturevalue(f"{name}_image") for name in ("app", "traefik", "postgres", "redis")}
     swarm = request.getfixturevalue("swarm")
     return _stand("swarm", lambda: on_swarm(swarm, images, tmp_path_factory.mktemp("swarm")))
 

@@ -146,6 +146,31 @@ class Hive:
         )
         return done.returncode, done.stdout + (done.stderr if done.returncode else "")
 
+    # The cache, with a client of the tests' own
+
+    def redis(self, user: str, password: str, *words: str) -> str:
+        """What the server answers to one command, errors too."""
+        if self.swarm is not None:
+            (container,) = self.containers("skep_redis")
+            command = ["redis-cli", "--no-auth-warning", "--user", user, *words]
+            return inside(container, command, environment={"REDISCLI_AUTH": password})[1].strip()
+        from redis import Redis
+        from redis.exceptions import ResponseError
+
+        from skep.operator.engine.embedded.home import Home
+
+        port = Home(Path(self.environment["SKEP_HOME"])).ports()["redis"]
+        client = Redis(
+            host="127.0.0.1", port=port, username=user, password=password, decode_responses=True, socket_timeout=5.0
+        )
+        try:
+            answer = client.execute_command(*words)  # type: ignore[no-untyped-call]
+        except ResponseError as error:
+            return str(error)
+        finally:
+            client.close()
+        return "OK" if answer is True else str(answer)
+
     def databases(self) -> set[str]:
         return {row[0] for row in self.sql("select datname from pg_database where datname like 't\\_%'")}
 
@@ -243,6 +268,7 @@ def on_swarm(swarm: TestSwarm, images: dict[str, str], work: Path) -> Iterator[H
         "SKEP_IMAGE": images["app"],
         "SKEP_TRAEFIK_IMAGE": images["traefik"],
         "SKEP_POSTGRES_IMAGE": images["postgres"],
+        "SKEP_REDIS_IMAGE": images["redis"],
         "SKEP_CONTROL_SUBNET": "198.19.240.0/22",
         "SKEP_RESYNC_S": "10",  # what only a resync repairs should not take a test's minute
     }
@@ -309,8 +335,9 @@ def tear_down(hive: Hive) -> None:
     for node in hive.swarm.nodes:
         for container in node.client.containers.list(all=True):
             _removed(lambda container=container: container.remove(force=True))  # type: ignore[misc]
-        for volume in node.client.volumes.list(filters={"name": "skep-postgres"}):
-            _removed(lambda volume=volume: volume.remove(force=True))  # type: ignore[misc]
+        for name in ("skep-postgres", "skep-redis"):
+            for volume in node.client.volumes.list(filters={"name": name}):
+                _removed(lambda volume=volume: volume.remove(force=True))  # type: ignore[misc]
     for described in client.nodes.list():
         described.update({**described.attrs["Spec"], "Labels": {}})
 

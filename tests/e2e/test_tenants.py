@@ -188,14 +188,23 @@ def test_a_tenants_login_cannot_leave_its_database(hive: Hive) -> None:
     assert all(attempt("select 1", template) for template in templates)
 
 
-def _password_of(hive: Hive, name: str) -> str:
+def test_a_tenants_cache_user_reaches_its_own_keys_only(hive: Hive) -> None:
+    uids = {name: hive.items()[name]["metadata"]["uid"] for name in ("acme", "birch")}
+    user, password = hive.database_of("acme"), _password_of(hive, "acme", "cache-password", "cache")
+    assert hive.redis(user, password, "SET", f"{uids['acme']}:greeting", "hello", "EX", "60") == "OK"
+    assert hive.redis(user, password, "GET", f"{uids['acme']}:greeting") == "hello"
+    for words in (("GET", f"{uids['birch']}:x"), ("SET", "x", "1"), ("KEYS", "*"), ("ACL", "LIST"), ("FLUSHALL",)):
+        assert "permissions" in hive.redis(user, password, *words), words
+
+
+def _password_of(hive: Hive, name: str, file: str = "database-password", purpose: str = "db-a") -> str:
     """As the app itself reads it: from its secret file."""
     if hive.kind == "swarm":
         container = hive.containers(f"skep-{name}-web")[0]
-        code, output = inside(container, ["cat", "/run/secrets/database-password"], user="10001")
+        code, output = inside(container, ["cat", f"/run/secrets/{file}"], user="10001")
         assert code == 0, output
         return output.strip()
     from skep.operator.keys import RootKey
 
     uid = hive.items()[name]["metadata"]["uid"]
-    return RootKey.read(hive.work / "home" / "root.key").password(uid, "db-a", 1)
+    return RootKey.read(hive.work / "home" / "root.key").password(uid, purpose, 1)

@@ -61,6 +61,11 @@ def postgres_image(docker_engine: docker.DockerClient, swarm: TestSwarm) -> str:
 
 
 @pytest.fixture(scope="session")
+def redis_image(docker_engine: docker.DockerClient, swarm: TestSwarm) -> str:
+    return _loaded(swarm, images.redis(docker_engine))
+
+
+@pytest.fixture(scope="session")
 def traefik_image(docker_engine: docker.DockerClient, swarm: TestSwarm) -> str:
     return _loaded(swarm, images.traefik(docker_engine))
 

@@ -64,6 +64,15 @@ def postgres(client: docker.DockerClient) -> str:
     return build(client, "postgres", _folder(IMAGES / "postgres"), {"ROOT": root(client)})
 
 
+def redis(client: docker.DockerClient) -> str:
+    return build(client, "redis", _folder(IMAGES / "redis"), {"ROOT": root(client)})
+
+
+def stack(client: docker.DockerClient) -> dict[str, str]:
+    """What swarm/skep.yml runs, by the names that `on_swarm` wants."""
+    return {"app": app(client), "traefik": traefik(client), "postgres": postgres(client), "redis": redis(client)}
+
+
 def prometheus(client: docker.DockerClient) -> str:
     return build(client, "prometheus", _folder(IMAGES / "prometheus"), {"ROOT": root(client)})
 

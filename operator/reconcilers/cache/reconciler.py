@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from skep.operator.errors import CacheUnavailable
 from skep.operator.keys import RootKey
 from skep.operator.loop.registry import DONE, Result
 from skep.operator.reconcilers import drift, secret
@@ -23,12 +24,14 @@ async def reconcile(subject: Subject) -> Result:
         return DONE
     server = ports.caches.get(record.cache)
     wanted = user_of(record, ports.keys)
-    actions = plan(wanted, (await server.users()).get(wanted.name))
-    for action in actions:
-        drifted = drift.is_settled(subject, secret.mounts(record))
-        await server.set(action.user)
-        if drifted:
-            drift.repaired("cache", ("user",))
+    try:
+        for action in plan(wanted, (await server.users()).get(wanted.name)):
+            drifted = drift.is_settled(subject, secret.mounts(record))
+            await server.set(action.user)
+            if drifted:
+                drift.repaired("cache", ("user",))
+    except CacheUnavailable as error:
+        subject.trouble = error
     return DONE
 
 
