@@ -11,6 +11,8 @@ pytest_plugins = ["tests.rig.fixtures"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also what is marked long")
+    parser.addoption("--seeds", type=int, help="how many seeds tests/faults/test_seeds.py plays")
+    parser.addoption("--seed", type=int, help="the one seed to play again")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

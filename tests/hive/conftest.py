@@ -364,8 +364,15 @@ async def migrate(rig: Rig, job: JobSpec, scratch: Path) -> JobResult:
 
 @pytest.fixture
 async def rig(postgres: Postgres, tmp_path: Path) -> AsyncIterator[Rig]:
+    async with rig_on(postgres, tmp_path) as found:
+        yield found
+
+
+@asynccontextmanager
+async def rig_on(postgres: Postgres, folder: Path) -> AsyncIterator[Rig]:
+    """A fresh world: an empty server, an empty engine. *folder* is for secrets and what jobs are given."""
     password = "admin-password"
-    secrets = tmp_path / "secrets"
+    secrets = folder / "secrets"
     secrets.mkdir()
     (secrets / "skep.postgres-admin").write_text(password)
     connection = await asyncpg.connect(postgres.dsn())
@@ -378,7 +385,7 @@ async def rig(postgres: Postgres, tmp_path: Path) -> AsyncIterator[Rig]:
 
     def make_engine() -> MemoryEngine:
         engine = MemoryEngine()
-        engine.register_job(lambda job: migrate(world, job, tmp_path), args=("schema",))
+        engine.register_job(lambda job: migrate(world, job, folder), args=("schema",))
         return engine
 
     engine = make_engine()
@@ -403,10 +410,12 @@ async def make_networks(engine: MemoryEngine) -> None:
         await engine.create_network(NetworkSpec(network))
 
 
-async def empty(connection: asyncpg.Connection[asyncpg.Record], *, templates: bool = True) -> None:
-    """Drop what an earlier test left: databases first, then roles; *templates* and their roles only if said."""
+async def empty(
+    connection: asyncpg.Connection[asyncpg.Record], *, templates: bool = True, control: bool = True
+) -> None:
+    """Drop what an earlier test left: databases first, then roles; *templates* and the *control* database if said."""
     await connection.execute("drop schema if exists skep cascade")
-    patterns = [r"t\_%", "skep", *([r"skep\_%"] if templates else [])]  # `skep` is the control database
+    patterns = [r"t\_%", *(["skep"] if control else []), *([r"skep\_%"] if templates else [])]
     for row in await connection.fetch("select datname from pg_database where datname like any($1)", patterns):
         await connection.execute(f'alter database "{row[0]}" with allow_connections true')
         await connection.execute(f'drop database "{row[0]}" with (force)')
