@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SEEDS ?= 3000
 
 .DEFAULT_GOAL := help
-.PHONY: help up down check test bench clean
+.PHONY: help up down check test test-long faults bench clean
 
 help: ## what there is to make
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # A half-made environment has no stamp and is made again.
 $(STAMP): pyproject.toml
@@ -36,6 +37,12 @@ check: $(STAMP) ## format, lint, strict types, layers, pure tests
 
 test: $(STAMP) ## everything, the swarm tests too where an engine is there or can be
 	$(BIN)/pytest $(ARGS)
+
+test-long: $(STAMP) ## what is too long for every change (ARGS=tests/faults: only there)
+	$(BIN)/pytest -m long $(ARGS)
+
+faults: $(STAMP) ## the fault suite, long: thousands of seeds, and what takes minutes on a real swarm
+	$(BIN)/pytest --long -m fault --seeds=$(SEEDS) $(ARGS)
 
 bench: $(STAMP) ## how fast, next to the floor of the same run (ARGS=idle: only that one)
 	$(BIN)/python -m bench $(ARGS)

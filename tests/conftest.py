@@ -9,6 +9,22 @@ import pytest
 pytest_plugins = ["tests.rig.fixtures"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also what is marked long")
+    parser.addoption("--seeds", type=int, help="how many seeds tests/faults/test_seeds.py plays")
+    parser.addoption("--seed", type=int, help="the one seed to play again")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is marked long runs when it is asked for: by --long, or by -m."""
+    if config.getoption("--long") or "long" in config.getoption("-m"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in os.environ:

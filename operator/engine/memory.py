@@ -134,6 +134,11 @@ class MemoryEngine:
         """One service, without a call that a hook would see."""
         return self._service(ref).settled().view()
 
+    def hint(self, change: Change) -> None:
+        """A hint that comes by itself: late, or of what never was."""
+        for stream in self._streams:
+            stream.put_nowait(change)
+
     def restart(self) -> None:
         """The engine goes away and comes back: streams break, objects stay."""
         for stream in self._streams:

@@ -321,13 +321,13 @@ async def apply(actions: Iterable[Action], record: Record, world: World) -> None
                 try:
                     await world.create_config(file.name, file.body, labels)
                 except NameTaken:  # named by its content: whoever made it made the same
-                    await world.configs.sync()
+                    await world.find_config(file.name)
             case CreateService(spec=spec):
                 try:
                     await world.create_service(spec)
                 except NameTaken:
-                    await world.services.sync()
-                    if world.service(spec.name) is None:  # it does not even carry our label
+                    found = await world.find_service(spec.name)
+                    if found is not None and dict(found.spec.labels).get(names.UID) != dict(spec.labels)[names.UID]:
                         raise not_ours(spec.name) from None
             case UpdateService(service_id=service_id, version=version, spec=spec):
                 await world.update_service(service_id, version, spec)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from skep.operator import names
 from skep.operator.loop.registry import DONE, Result
+from skep.operator.reconcilers import secret
 from skep.operator.reconcilers.cache import reconciler as cache
 from skep.operator.reconcilers.database import reconciler as database
 from skep.operator.reconcilers.record import Record
@@ -23,6 +24,8 @@ async def delete(subject: Subject) -> Result:
     world = ports.world
     if record.leaving == "retained":
         return DONE
+    # A list that was cut short may have hidden what would stay for ever: what has a name is asked for by it.
+    await world.find_service(names.service(record.name))
     for service in world.services_of(record.name):
         if dict(service.spec.labels).get(names.UID) == record.uid:
             await world.remove_service(service.id)
@@ -43,9 +46,11 @@ async def erase(subject: Subject) -> Result:
     record, world = subject.known, subject.ports.world
     if record.server:
         await database.drop(record, subject.ports.servers.get(record.server))
-    for secret in world.secrets_of(record.name):
-        if dict(secret.labels).get(names.UID) == record.uid:
-            await world.remove_secret(secret.id)
+    for want in secret.desire(record, None):
+        await world.find_secret(want.name)
+    for each in world.secrets_of(record.name):
+        if dict(each.labels).get(names.UID) == record.uid:
+            await world.remove_secret(each.id)
     for kind in ("settings", "status", "record"):
         for config in _of(record, world, kind):
             await world.remove_config(config)

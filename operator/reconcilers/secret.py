@@ -127,8 +127,8 @@ async def apply(actions: Iterable[Action], record: Record, keys: RootKey, world:
             password = keys.password(record.uid, want.purpose, record.secret_generation)
             await world.create_secret(want.name, password.encode(), labels)
         except NameTaken:
-            await world.secrets.sync()
-            if plan((want,), world.secrets_of(record.name)):  # not the one that we would have made
+            found = await world.find_secret(want.name)
+            if found is not None and plan((want,), (found,)):  # not the one that we would have made
                 raise TerminalError(
                     f"secret {want.name} belongs to somebody else",
                     reason="NotOurs",

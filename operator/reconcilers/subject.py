@@ -90,7 +90,7 @@ class Subject:
                     try:
                         await world.create_config(names.record(new.name), records.data_of(new), records.labels_of(new))
                     except NameTaken:  # another replica, or we before a crash: theirs counts
-                        await world.configs.sync()
+                        await world.find_config(names.record(new.name))
                 case records.ChangeRecord(record=new):
                     config = world.config(names.record(new.name))
                     if config is not None:

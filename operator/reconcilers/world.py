@@ -192,6 +192,28 @@ class World:
     def service(self, name: str) -> Service | None:
         return self.services.named(name)
 
+    # Asking
+
+    async def find_config(self, name: str) -> Config | None:
+        """Asked for by name, past the cache, and kept there: a list that was cut short shows nothing of it."""
+        return await self._find(self.configs, self.engine.inspect_config, name)
+
+    async def find_secret(self, name: str) -> Secret | None:
+        return await self._find(self.secrets, self.engine.inspect_secret, name)
+
+    async def find_service(self, name: str) -> Service | None:
+        return await self._find(self.services, self.engine.inspect_service, name)
+
+    @staticmethod
+    async def _find(informer: Informer[T], inspect: Callable[[str], Awaitable[T]], name: str) -> T | None:
+        """Also one that is not ours, which the cache does not take."""
+        try:
+            item = await inspect(name)
+        except NotFound:
+            return None
+        await informer.hint(item.id)
+        return item
+
     # Writing
 
     async def create_config(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:

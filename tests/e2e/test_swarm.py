@@ -47,6 +47,7 @@ def _command_lines(hive: Hive) -> str:
     return "".join(inside(node.container, lines)[1] for node in hive.swarm.nodes)
 
 
+@pytest.mark.fault(20)
 def test_a_service_changed_by_hand_is_repaired(hive: Hive) -> None:
     hive.declare(tenant("handled"), source="handled")
     service = hive.service("skep-handled-web")
@@ -59,6 +60,7 @@ def test_a_service_changed_by_hand_is_repaired(hive: Hive) -> None:
     hive.until(lambda: hive.phase("handled") == "Ready", what="Ready again")
 
 
+@pytest.mark.fault(25)
 def test_the_plain_docker_way_a_b_a(hive: Hive) -> None:
     """`docker stack deploy` re-uses the config of an equal body: what counts is raft's order, not a name."""
 
@@ -110,6 +112,7 @@ def test_docker_config_create_alone_will_do(hive: Hive) -> None:
     hive.until(lambda: hive.status_of("bare.localhost") == 200, what="a tenant from a plain config")
 
 
+@pytest.mark.fault(18)
 def test_a_broken_document_in_a_plain_config_stops_nobody_else(hive: Hive) -> None:
     documents = [json.dumps(tenant("half-good")), json.dumps(tenant("half-bad", replicas="many"))]
     (hive.work / "half.yaml").write_text("\n---\n".join(documents))
@@ -121,6 +124,7 @@ def test_a_broken_document_in_a_plain_config_stops_nobody_else(hive: Hive) -> No
     assert hive.phase("half-bad") == "Degraded"
 
 
+@pytest.mark.fault(1)
 def test_an_operator_killed_in_the_middle_goes_on(hive: Hive) -> None:
     names = [f"killed-{number}" for number in range(4)]
     hive.declare(*(tenant(name) for name in names), source="killed", wait=False)
@@ -135,6 +139,7 @@ def test_an_operator_killed_in_the_middle_goes_on(hive: Hive) -> None:
     assert sorted(services) == [f"skep-{name}-web" for name in names]
 
 
+@pytest.mark.fault(26)
 def test_removing_skeps_own_stack_and_deploying_it_again_writes_nothing_of_tenants(hive: Hive) -> None:
     hive.until(lambda: all(item["status"]["phase"] != "Progressing" for item in hive.items().values()), what="calm")
     before = hive.writes()
@@ -178,6 +183,7 @@ def _resyncs(hive: Hive) -> int:
     return 0
 
 
+@pytest.mark.fault(27)
 def test_no_bad_answer_during_an_image_update_at_20_requests_a_second(
     hive: Hive, docker_engine: docker.DockerClient
 ) -> None:
@@ -196,6 +202,7 @@ def test_no_bad_answer_during_an_image_update_at_20_requests_a_second(
     assert hive.service("skep-busy-web").attrs["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"].startswith(newer)
 
 
+@pytest.mark.fault(27)
 def test_a_drained_node_gives_its_tenants_away_with_no_bad_answer(hive: Hive) -> None:
     assert hive.swarm is not None
     crowd = ["roam-a", "roam-b", "roam-c"]
@@ -243,6 +250,7 @@ def test_a_new_migration_over_old_state_keeps_rows(
     assert hive.status_of("older.localhost") == 200
 
 
+@pytest.mark.fault(14)
 def test_a_broken_image_leaves_the_old_version_serving(hive: Hive) -> None:
     hive.declare(tenant("careful"), source="careful")
     repository = hive.image.rpartition(":")[0]
@@ -253,6 +261,7 @@ def test_a_broken_image_leaves_the_old_version_serving(hive: Hive) -> None:
     assert hive.phase("careful") == "Ready"
 
 
+@pytest.mark.fault(23)
 def test_postgres_on_an_empty_volume_makes_nothing(hive: Hive) -> None:
     """A new server with the right name and password is not the tenants' server: a person must look."""
     assert hive.swarm is not None
@@ -280,6 +289,7 @@ def _databases(hive: Hive) -> set[str] | None:
         return None
 
 
+@pytest.mark.fault(24)
 def test_statuses_and_records_lost_come_back_the_same(hive: Hive) -> None:
     hive.until(lambda: hive.phase("acme") == "Ready", what="acme is Ready")
     uids = {name: item["metadata"]["uid"] for name, item in hive.items().items() if name in ("acme", "birch", "cedar")}

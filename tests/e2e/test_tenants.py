@@ -61,6 +61,7 @@ def test_an_added_host_is_routed_and_no_task_restarts(hive: Hive) -> None:
         assert hive.running_tasks("skep-hosted-web") == before
 
 
+@pytest.mark.fault(20)
 def test_a_database_changed_by_hand_is_repaired(hive: Hive) -> None:
     database = hive.database_of("cedar")
     state = f"select datconnlimit, datacl::text from pg_database where datname = '{database}'"
@@ -103,6 +104,7 @@ def test_delete_keeps_the_data_under_retain_and_nothing_under_delete(hive: Hive)
     assert hive.database_of("keeper") == kept
 
 
+@pytest.mark.fault(7)
 def test_the_brake_holds_many_deletions_until_somebody_approves(hive: Hive) -> None:
     names = [f"braked-{letter}" for letter in "abc"]
     hive.declare(*(tenant(name, deletionPolicy="Delete") for name in names), source="braked")
@@ -115,6 +117,7 @@ def test_the_brake_holds_many_deletions_until_somebody_approves(hive: Hive) -> N
     assert hive.phase("braked-a") == "Ready"
 
 
+@pytest.mark.fault(18)
 def test_a_broken_document_stops_nobody_else(hive: Hive) -> None:
     hive.declare(tenant("sound"), tenant("cracked"), source="mixed")
     folder = hive.work / "mixed"
@@ -156,14 +159,15 @@ def test_a_tenants_login_cannot_leave_its_database(hive: Hive) -> None:
     mine, other = hive.database_of("acme"), hive.database_of("birch")
     login = f"{mine}_a"
 
-    def attempt(query: str, database: str = mine) -> str:
+    def is_let_through(query: str, database: str = mine) -> bool:
+        """By the client's exit code: what it says may get lost on the way."""
         try:
             hive.sql(query, database, user=login, password=password)
-        except RuntimeError as error:
-            return str(error)
-        return ""
+        except RuntimeError:
+            return False
+        return True
 
-    assert attempt("select count(*) from event") == "", "its own rows are there"
+    assert is_let_through("select count(*) from event"), "its own rows are there"
     escapes = [
         ("select 1", other),
         ("select 1", "postgres"),
@@ -178,14 +182,14 @@ def test_a_tenants_login_cannot_leave_its_database(hive: Hive) -> None:
         ("copy (select 1) to program 'id'", mine),
         ("select pg_read_file('/etc/passwd')", mine),
     ]
-    let_through = [f"{database}: {query}" for query, database in escapes if attempt(query, database) == ""]
+    let_through = [f"{database}: {query}" for query, database in escapes if is_let_through(query, database)]
     # A grant that its role may not make is only a warning in PostgreSQL: what counts is that nothing changed.
     public = f"select count(*) from pg_database, aclexplode(datacl) a where datname = '{mine}' and a.grantee = 0"
     assert [each for each in let_through if "grant connect" not in each] == []
     assert hive.sql(public) == [["0"]]
     templates = [row[0] for row in hive.sql("select datname from pg_database where datname like 'skep\\_template%'")]
     assert templates
-    assert all(attempt("select 1", template) for template in templates)
+    assert not any(is_let_through("select 1", template) for template in templates)
 
 
 def test_a_tenants_cache_user_reaches_its_own_keys_only(hive: Hive) -> None:

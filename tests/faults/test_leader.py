@@ -42,6 +42,7 @@ def state(container: Container) -> str:
     return str(container.status)
 
 
+@pytest.mark.fault(1)
 def test_a_leader_told_to_stop_is_followed_within_two_seconds(hive: Hive) -> None:
     before = leader(hive.client)
     _, container = container_of(hive, before)
@@ -54,6 +55,7 @@ def test_a_leader_told_to_stop_is_followed_within_two_seconds(hive: Hive) -> Non
     hive.until(lambda: _gone(container), what="it ended")
 
 
+@pytest.mark.fault(1)
 def test_a_leader_killed_at_work_is_followed_and_nothing_is_made_twice(hive: Hive) -> None:
     names = [f"killed-{number}" for number in range(5)]
     before = leader(hive.client)
@@ -74,6 +76,7 @@ def test_a_leader_killed_at_work_is_followed_and_nothing_is_made_twice(hive: Hiv
     assert sorted(name.split("_")[1] for name in hive.databases() if name.startswith("t_killed")) == names
 
 
+@pytest.mark.fault(1)
 def test_a_leader_stopped_for_longer_than_its_lease_is_refused_when_it_wakes(hive: Hive) -> None:
     names = [f"stopped-{number}" for number in range(5)]
     before = leader(hive.client)
@@ -98,6 +101,7 @@ def test_a_leader_stopped_for_longer_than_its_lease_is_refused_when_it_wakes(hiv
     assert {row[0].rpartition("/")[2] for row in sessions} <= {str(after.term)}
 
 
+@pytest.mark.fault(8)
 def test_a_leaders_manager_that_dies_is_survived(hive: Hive) -> None:
     """The manager that keeps PostgreSQL must live, so the lead first goes to another."""
     assert hive.swarm is not None

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -23,7 +23,6 @@ from skep.operator.history import DATABASE, OWNER
 from skep.operator.hive import Hive
 from skep.operator.keys import RootKey
 from skep.operator.reconcilers import record, status
-from skep.operator.reconcilers.database.servers import Server
 from skep.operator.reconcilers.record import Record
 from skep.operator.reconcilers.status import Status
 from skep.operator.settings import Settings
@@ -104,32 +103,41 @@ def is_of_lease(call: Call) -> bool:
 
 
 class Killer:
-    """SIGKILL after the *n*-th write, to the engine or to PostgreSQL: it never returns, and nothing else gets through."""
+    """SIGKILL after the *n*-th write, to the engine or to PostgreSQL: it never returns, and nothing else gets through.
+
+    A write to PostgreSQL is a statement of the operator on any database; *written* holds them all, in words.
+    """
 
     def __init__(self, n: int) -> None:
         self.fired = asyncio.Event()
-        self.seen = 0
+        self.written: list[str] = []
         self._n = n
+
+    @property
+    def seen(self) -> int:
+        return len(self.written)
 
     async def see(self, call: Call) -> None:
         await self._pass()
         if call.phase == "after" and call.writes and not is_of_lease(call):
-            await self._step()
+            await self._step(f"{call.method} {call.args[0] if call.args else ''}")
 
     @contextmanager
     def armed(self, engine: MemoryEngine) -> Iterator[None]:
-        execute = Server.execute
+        execute = asyncpg.Connection.execute
 
-        async def step_by_step(server: Server, statements: Iterable[str]) -> None:
-            for statement in statements:
-                await self._pass()
-                await execute(server, [statement])
-                if OWNER not in statement and f"database {DATABASE} " not in statement:  # written in its own time
-                    await self._step()
+        async def step_by_step(connection: Any, query: str, *args: Any, **more: Any) -> Any:
+            database = connection._params.database
+            if connection._params.user != ADMIN or not is_write(database, query):  # a job is a process of its own
+                return await execute(connection, query, *args, **more)
+            await self._pass()
+            answer = await execute(connection, query, *args, **more)
+            await self._step(f"{database}: {query.strip()}")
+            return answer
 
         engine.on_call = self.see
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Server, "execute", step_by_step)
+            patch.setattr(asyncpg.Connection, "execute", step_by_step)
             yield
         engine.on_call = None
 
@@ -137,11 +145,18 @@ class Killer:
         if self.fired.is_set():
             await asyncio.Event().wait()
 
-    async def _step(self) -> None:
-        self.seen += 1
+    async def _step(self, what: str) -> None:
+        self.written.append(what)
         if self.seen == self._n:
             self.fired.set()
         await self._pass()
+
+
+def is_write(database: str, query: str) -> bool:
+    """Whether a statement changes something of tenants or templates. The control database is written in its own time."""
+    if database == DATABASE or OWNER in query or f"database {DATABASE} " in query:
+        return False
+    return not query.lstrip().lower().startswith(("select", "set ", "reset", "begin", "commit", "rollback"))
 
 
 @dataclass
@@ -156,6 +171,7 @@ class Rig:
     make_engine: Callable[[], MemoryEngine]
     migrations: dict[str, tuple[Migration, ...]]  # of images that bring others than the app's own
     published: dict[str, int] = field(default_factory=dict)
+    killed: list[str] = field(default_factory=list)  # the writes of the last run that was to be killed
 
     @asynccontextmanager
     async def operator(self, **settings: Any) -> AsyncIterator[Hive]:
@@ -180,6 +196,7 @@ class Rig:
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
         self.run_out_lease()
+        self.killed = killer.written
         return None if killer.fired.is_set() else killer.seen
 
     def run_out_lease(self) -> None:
@@ -347,8 +364,15 @@ async def migrate(rig: Rig, job: JobSpec, scratch: Path) -> JobResult:
 
 @pytest.fixture
 async def rig(postgres: Postgres, tmp_path: Path) -> AsyncIterator[Rig]:
+    async with rig_on(postgres, tmp_path) as found:
+        yield found
+
+
+@asynccontextmanager
+async def rig_on(postgres: Postgres, folder: Path) -> AsyncIterator[Rig]:
+    """A fresh world: an empty server, an empty engine. *folder* is for secrets and what jobs are given."""
     password = "admin-password"
-    secrets = tmp_path / "secrets"
+    secrets = folder / "secrets"
     secrets.mkdir()
     (secrets / "skep.postgres-admin").write_text(password)
     connection = await asyncpg.connect(postgres.dsn())
@@ -361,7 +385,7 @@ async def rig(postgres: Postgres, tmp_path: Path) -> AsyncIterator[Rig]:
 
     def make_engine() -> MemoryEngine:
         engine = MemoryEngine()
-        engine.register_job(lambda job: migrate(world, job, tmp_path), args=("schema",))
+        engine.register_job(lambda job: migrate(world, job, folder), args=("schema",))
         return engine
 
     engine = make_engine()
@@ -386,10 +410,12 @@ async def make_networks(engine: MemoryEngine) -> None:
         await engine.create_network(NetworkSpec(network))
 
 
-async def empty(connection: asyncpg.Connection[asyncpg.Record], *, templates: bool = True) -> None:
-    """Drop what an earlier test left: databases first, then roles; *templates* and their roles only if said."""
+async def empty(
+    connection: asyncpg.Connection[asyncpg.Record], *, templates: bool = True, control: bool = True
+) -> None:
+    """Drop what an earlier test left: databases first, then roles; *templates* and the *control* database if said."""
     await connection.execute("drop schema if exists skep cascade")
-    patterns = [r"t\_%", "skep", *([r"skep\_%"] if templates else [])]  # `skep` is the control database
+    patterns = [r"t\_%", *(["skep"] if control else []), *([r"skep\_%"] if templates else [])]
     for row in await connection.fetch("select datname from pg_database where datname like any($1)", patterns):
         await connection.execute(f'alter database "{row[0]}" with allow_connections true')
         await connection.execute(f'drop database "{row[0]}" with (force)')

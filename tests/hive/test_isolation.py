@@ -216,6 +216,7 @@ DRIFTS = {
 }
 
 
+@pytest.mark.fault(20)
 async def test_every_drift_by_hand_is_repaired_at_the_next_resync(rig: Rig) -> None:
     acme, birch = await two_tenants(rig)
     before = await shape(rig)

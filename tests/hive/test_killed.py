@@ -40,6 +40,10 @@ async def edit_image(rig: Rig) -> None:
     await rig.publish(PLATFORM, PLAN, tenant("acme", app={"image": "skep:2"}))
 
 
+async def suspend(rig: Rig) -> None:
+    await rig.publish(PLATFORM, PLAN, tenant("acme", suspend=True))
+
+
 async def leave_out(rig: Rig) -> None:
     await rig.publish(PLATFORM, PLAN)
 
@@ -99,12 +103,16 @@ def made(rig: Rig) -> Counter[tuple[str, str]]:
     return found
 
 
+@pytest.mark.fault(1)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("before", "step"),
     [
         pytest.param((), create, id="create"),
         pytest.param((create,), edit, id="edit"),
         pytest.param((create,), edit_image, id="another image"),
+        pytest.param((create,), suspend, id="suspend"),
+        pytest.param((create, suspend), create, id="resume"),
         pytest.param((create,), leave_out, id="delete and retain"),
         pytest.param((create_deletable,), leave_out, id="delete"),
         pytest.param((create, leave_out), adopt, id="adopt"),
@@ -133,13 +141,17 @@ async def test_killed_after_any_write_it_ends_as_if_it_had_not_been(
     writes = await run(killed_at=10_000)
     assert writes is not None
     assert writes > 3
+    if step is edit or not before:
+        assert any(each.startswith("t_acme") for each in rig.killed), "inside the tenant's database"
     expected, expected_counts = await end_state(rig), made(rig)
     for n in range(1, writes + 1):
         assert await run(killed_at=n) is None, f"the kill after write {n} did not fire"
-        assert await end_state(rig) == expected, f"killed after write {n} of {writes}"
-        assert made(rig) == expected_counts, f"killed after write {n} of {writes}"
+        where = f"killed after write {n} of {writes}: {rig.killed[-1]}"
+        assert await end_state(rig) == expected, where
+        assert made(rig) == expected_counts, where
 
 
+@pytest.mark.fault(1)
 async def test_killed_while_it_builds_a_template_it_builds_it_again(rig: Rig) -> None:
     templates = r"select datname, shobj_description(oid, 'pg_database') from pg_database where datname like 'skep\_%'"
     finished, n = False, 0
@@ -160,6 +172,7 @@ async def test_killed_while_it_builds_a_template_it_builds_it_again(rig: Rig) ->
     assert n > 10
 
 
+@pytest.mark.fault(1)
 async def test_stopped_in_the_middle_it_finishes_what_is_in_hand(rig: Rig) -> None:
     for seconds in (0.01, 0.05, 0.1, 0.2):
         await rig.renew()

@@ -363,6 +363,7 @@ WRITES: tuple[tuple[str, Step, Step, str, str, tuple[Phase, ...]], ...] = (
 )
 
 
+@pytest.mark.fault(1, 8)
 @pytest.mark.parametrize(
     ("before", "step", "kind", "which", "phase"),
     [
@@ -537,6 +538,7 @@ async def test_a_request_of_a_newer_format_waits_for_who_knows_it(rig: Rig) -> N
         assert rig.config("skep.request.new").labels
 
 
+@pytest.mark.fault(21)
 async def test_what_the_first_release_wrote_is_taken_over_without_a_write(rig: Rig) -> None:
     """No label of it has a version, but the record's, which had one from the beginning."""
     async with rig.operator() as hive:

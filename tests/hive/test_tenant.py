@@ -23,6 +23,7 @@ async def test_tenants_become_ready_and_have_what_they_need(rig: Rig) -> None:
     assert {service.spec.name for service in rig.engine.services.values()} == {"skep-acme-web", "skep-birch-web"}
 
 
+@pytest.mark.fault(12)
 async def test_nothing_to_do_writes_nothing(rig: Rig) -> None:
     async with rig.operator():
         await rig.publish(PLATFORM, PLAN, tenant("acme"))
@@ -34,6 +35,7 @@ async def test_nothing_to_do_writes_nothing(rig: Rig) -> None:
     assert rig.written() == []
 
 
+@pytest.mark.fault(21)
 async def test_a_newer_operator_over_the_same_objects_restarts_no_task(rig: Rig) -> None:
     async with rig.operator():
         await rig.publish(PLATFORM, PLAN, tenant("acme"))
@@ -122,6 +124,7 @@ async def test_a_revision_that_declares_nothing_is_not_one_that_vanished(rig: Ri
         await rig.rest(hive)
 
 
+@pytest.mark.fault(22)
 async def test_a_name_taken_again_is_never_handed_the_old_database(rig: Rig) -> None:
     async with rig.operator():
         await rig.publish(PLATFORM, PLAN, tenant("acme"), tenant("birch"))
@@ -133,6 +136,7 @@ async def test_a_name_taken_again_is_never_handed_the_old_database(rig: Rig) -> 
     assert "skep-acme-web" not in {service.spec.name for service in rig.engine.services.values()}
 
 
+@pytest.mark.fault(22, 24)
 async def test_a_name_taken_again_is_not_handed_the_old_database_even_if_the_tombstone_is_lost(rig: Rig) -> None:
     async with rig.operator():
         await rig.publish(PLATFORM, PLAN, tenant("acme"), tenant("birch"))
@@ -182,6 +186,7 @@ async def test_purge_erases_the_retained_data_and_the_name_begins_anew(rig: Rig)
     assert rig.database("acme") in await rig.databases()
 
 
+@pytest.mark.fault(7)
 async def test_the_brake_holds_many_deletions_and_an_approval_releases_them(rig: Rig) -> None:
     everybody = [tenant(name, deletionPolicy="Delete") for name in ("acme", "birch", "cedar")]
     async with rig.operator() as hive:
@@ -253,6 +258,7 @@ def _reason(rig: Rig, name: str) -> str:
     return ready.reason if ready is not None else ""
 
 
+@pytest.mark.fault(18)
 async def test_a_broken_document_keeps_its_tenant_as_it_was_and_stops_no_neighbour(rig: Rig) -> None:
     async with rig.operator():
         await rig.publish(PLATFORM, PLAN, tenant("acme"), tenant("birch"))
@@ -268,6 +274,7 @@ async def test_a_broken_document_keeps_its_tenant_as_it_was_and_stops_no_neighbo
         assert "plann" in declared.message
 
 
+@pytest.mark.fault(25)
 async def test_a_source_that_vanishes_deletes_nobody(rig: Rig) -> None:
     async with rig.operator() as hive:
         await rig.publish(PLATFORM, PLAN, tenant("acme"))
@@ -296,6 +303,7 @@ async def test_a_forced_deletion_holds_until_the_document_changes(rig: Rig) -> N
         await rig.phase("acme", "Degraded", reason="NameRetained")
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize(
     "lost",
     [

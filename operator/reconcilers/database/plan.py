@@ -160,6 +160,8 @@ def plan(spec: DatabaseSpec, observed: Catalog, *, template: str | None, schema:
         actions.append(Grant(spec.name, spec.admin, strangers))
     have = set(database.comment.get("extensions", ())) if database is not None else set()
     if not complete or not have.issuperset(spec.extensions):
+        if database is not None and not database.open:  # closed by a retained deletion: for the admin alone, at first
+            actions.append(Limit(spec.name, 0))
         actions.append(Furnish(spec.name, spec.extensions))
     for login, _ in spec.verifiers:
         if observed.settings.get((spec.name, login), ()) != spec.login_settings:

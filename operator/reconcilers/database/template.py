@@ -55,6 +55,7 @@ class Templates:
         self._settings = settings
         self._builds: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._failed: dict[tuple[str, str], tuple[float, SkepError]] = {}
+        self._alone = asyncio.Lock()  # two builds share roles, and a name if their images have the same migrations
 
     async def need(self, server: Server, image: Image, platform: Platform) -> str:
         """The template's name. Raises TransientError while it is built, and what the last build failed with."""
@@ -100,6 +101,21 @@ class Templates:
         work = f"skep_building_{hashlib.sha256(key_of(image).encode()).hexdigest()[:12]}"
         secret = await self._builder_secret()
         verifier = self._keys.verifier("platform", "builder")
+        async with self._alone:
+            await self._prepare(server, work, verifier)
+        async with server.inside(work) as connection:
+            await connection.execute("revoke all on schema public from public")
+            await connection.execute(f"alter schema public owner to {ident(TEMPLATE_ROLE)}")
+        try:
+            hashed = await self._migrate(server, image, platform, work, secret)
+        except TerminalError:
+            await server.execute([f"drop database if exists {ident(work)} with (force)"])
+            raise
+        await self._publish(server, image, work, f"{PREFIX}{hashed[:16]}")
+        log.info("template built", extra={"image": image.ref, "server": server.spec.name, "template": hashed[:16]})
+
+    async def _prepare(self, server: Server, work: str, verifier: str) -> None:
+        """An empty database *work* that the builder's role may fill."""
         catalog = await server.reread(frozenset({TEMPLATE_ROLE, BUILDER, work}))
         missing = [name for name in (TEMPLATE_ROLE, BUILDER) if name not in catalog.roles]
         # What an interrupted build left is gone on with: its job may still be running, and has this job's name.
@@ -119,16 +135,6 @@ class Templates:
                 f"alter role {ident(BUILDER)} in database {ident(work)} set role = {literal(TEMPLATE_ROLE)}",
             ]
         )
-        async with server.inside(work) as connection:
-            await connection.execute("revoke all on schema public from public")
-            await connection.execute(f"alter schema public owner to {ident(TEMPLATE_ROLE)}")
-        try:
-            hashed = await self._migrate(server, image, platform, work, secret)
-        except TerminalError:
-            await server.execute([f"drop database if exists {ident(work)} with (force)"])
-            raise
-        await self._publish(server, image, work, f"{PREFIX}{hashed[:16]}")
-        log.info("template built", extra={"image": image.ref, "server": server.spec.name, "template": hashed[:16]})
 
     async def _migrate(self, server: Server, image: Image, platform: Platform, work: str, secret: str) -> str:
         """Run the image's schema job in *work*; the hash of its migrations."""
@@ -176,6 +182,10 @@ class Templates:
         return migrations_of(result.output, image)
 
     async def _publish(self, server: Server, image: Image, work: str, name: str) -> None:
+        async with self._alone:
+            await self._publish_alone(server, image, work, name)
+
+    async def _publish_alone(self, server: Server, image: Image, work: str, name: str) -> None:
         catalog = await server.reread(frozenset({name}))
         known = catalog.databases.get(name)
         images = sorted({*(known.comment.get("images", ()) if known is not None else ()), key_of(image)})

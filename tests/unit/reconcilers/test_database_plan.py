@@ -108,6 +108,7 @@ DRIFTS = [
     pytest.param(with_database(limit=-1), [Limit], id="no limit"),
     pytest.param(with_database(open=False), [Limit], id="closed"),
     pytest.param(with_database(limit=0), [Furnish, Limit], id="not complete"),
+    pytest.param(with_database(limit=0, open=False), [Limit, Furnish, Limit], id="closed before it was complete"),
     pytest.param(with_database(comment={}), [Furnish, Comment], id="comment gone"),
     pytest.param(with_role(NAME, login=True), [SetRole], id="content role logs in"),
     pytest.param(with_role(NAME, powers=("SUPERUSER",)), [SetRole], id="superuser"),
