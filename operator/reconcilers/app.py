@@ -38,9 +38,8 @@ from skep.operator.settings import Settings
 
 PORT = 8080
 SETTINGS_FILE = "settings.json"
-PROXY_REFRESH_S = 2.0  # what the shipped Traefik polls with
-DRAIN_S = PROXY_REFRESH_S + 5.0
-STOP_GRACE_S = DRAIN_S + 20.0  # what runs when the drain ends may finish
+DRAIN_BEYOND_S = 5.0  # beyond the edge's refresh: it takes a while to look, and to take up what it saw
+FINISH_S = 20.0  # what runs when the drain ends may finish
 HEALTH = HealthCheck(port=PORT, interval_s=30.0, timeout_s=5.0, start_period_s=20.0, retries=3)
 UPDATE = UpdatePolicy(monitor_s=HEALTH.start_period_s + HEALTH.interval_s * HEALTH.retries + 10.0)
 NEVER_SAID = 0  # of records that an older operator wrote; they are not rewritten for this alone
@@ -50,10 +49,11 @@ ROLLED_BACK = ("rollback_started", "rollback_paused", "rollback_completed", "pau
 
 @dataclass(frozen=True, slots=True)
 class AppFile:
-    """The settings file as a config, named by its content."""
+    """The settings file as a config, named by its content. *drain_s* is what it tells the app."""
 
     name: str
     body: bytes
+    drain_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +109,19 @@ def route(record: Record) -> Route:
 
 def settings_file(record: Record, server: DatabaseServer, settings: Settings) -> AppFile:
     return _settings_file(
-        record.spec, record.uid, record.secret_generation, settings.address(server.host, server.port), settings.proxies
-    )
+        record.spec, record.uid, record.secret_generation, settings.address(server.host, server.port), settings.proxies,
+        drain_s(settings),
+    )  # fmt: skip
+
+
+def drain_s(settings: Settings) -> float:
+    """How long a task goes on serving once it is told to end: until the edge has looked, and a bit more."""
+    return settings.refresh_s + DRAIN_BEYOND_S
 
 
 @lru_cache(maxsize=100)  # three reconcilers ask for the same file one after the other; a fleet's would weigh 10 MB
 def _settings_file(
-    spec: EffectiveTenant, uid: str, generation: int, address: tuple[str, int], proxies: tuple[str, ...]
+    spec: EffectiveTenant, uid: str, generation: int, address: tuple[str, int], proxies: tuple[str, ...], drain_s: float
 ) -> AppFile:
     database = names.database(spec.name, uid)
     document = {
@@ -124,7 +130,7 @@ def _settings_file(
         "displayName": spec.display_name,
         "secure": spec.secure,
         "proxies": list(proxies),
-        "drainSeconds": DRAIN_S,
+        "drainSeconds": drain_s,
         "database": {
             "host": address[0],
             "port": address[1],
@@ -136,7 +142,7 @@ def _settings_file(
         "settings": dict(spec.settings),
     }
     body = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
-    return AppFile(names.settings(spec.name, hashlib.sha256(body).hexdigest()), body)
+    return AppFile(names.settings(spec.name, hashlib.sha256(body).hexdigest()), body, drain_s)
 
 
 def owner_labels(record: Record) -> dict[str, str]:
@@ -156,7 +162,7 @@ def desire(record: Record, file: AppFile, image: Image) -> ServiceSpec:
         resources=Resources(record.spec.cpus, record.spec.memory_bytes),
         health=HEALTH,
         update=UPDATE,
-        stop_grace_s=STOP_GRACE_S,
+        stop_grace_s=file.drain_s + FINISH_S,
         route=route(record),
     )
     revision = revision_of(spec)

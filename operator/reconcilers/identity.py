@@ -68,10 +68,10 @@ async def reconcile(subject: Subject) -> Result:
         key_id = desired.key_id or subject.ports.keys.id
         desired = replace(desired, key_id=key_id)
         if not is_placed(desired):  # counting a fleet for each of its tenants would be quadratic
+            away = {server.spec.name for server in subject.ports.servers.all() if server.silent}
             async with subject.ports.placing:
-                await subject.save(
-                    place(desired, subject.platform, subject.load(), room_of(subject.ports.world.networks))
-                )
+                room = room_of(subject.ports.world.networks)
+                await subject.save(place(desired, subject.platform, subject.load(), room, away=away))
             return DONE
     if desired is not None:
         await subject.save(desired)
