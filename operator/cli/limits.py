@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skep.crds.platform import DatabaseServer, Platform
-from skep.operator.cli.reach import ask_database, service_of_host
+from skep.operator.cli.reach import POSTGRES_SERVICE, ask_database, service_of_host
 from skep.operator.cli.view import View
 from skep.operator.engine.port import Engine
 from skep.operator.engine.swarm import SwarmEngine
@@ -106,7 +106,8 @@ async def _networks(engine: SwarmEngine, view: View, platform: Platform) -> Asyn
             continue
         if missing := [network for network in wanted if network in there and network not in joined]:
             said = f"not on {', '.join(missing)}: its tenants have no {'visitors' if kind == 'edge' else 'database'}"
-            files = " ".join(f"--compose-file swarm/{network.removeprefix('skep-')}.yml" for network in missing)
+            file = "database-" if name not in (TRAEFIK_SERVICE, POSTGRES_SERVICE) else ""
+            files = " ".join(f"--compose-file swarm/{file}{network.removeprefix('skep-')}.yml" for network in missing)
             yield Check(f"service {name}", False, said, f"deploy its stack with {files} as well")
 
 

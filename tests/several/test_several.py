@@ -187,24 +187,25 @@ def test_full_networks_are_told_and_one_more_lets_it_go_on(hive: Hive) -> None:
 
 
 def test_a_second_server_takes_what_the_first_has_no_room_for(hive: Hive) -> None:
+    type_in(hive, "sed s/data-2/data-3/g swarm/database-data-2.yml > swarm/database-data-3.yml")
     type_in(
         hive, """docker node update --label-add skep.postgres-2=true "$(docker info --format '{{.Swarm.NodeID}}')\""""
     )
     type_in(
         hive,
-        "SKEP_DATABASE=postgres-2 docker stack deploy --compose-file swarm/database.yml --compose-file swarm/data-2.yml "
-        "--compose-file swarm/data-3.yml skep-postgres-2",
+        "SKEP_DATABASE=postgres-2 docker stack deploy --compose-file swarm/database.yml "
+        "--compose-file swarm/database-data-2.yml --compose-file swarm/database-data-3.yml skep-postgres-2",
     )
-    hive.until(lambda: hive.running_tasks("skep-postgres-2_postgres"), within_s=90, what="the second server runs")
+    hive.until(lambda: hive.running_tasks("skep-postgres-2_database"), within_s=90, what="the second server runs")
     platform(hive, networks=3, servers=(MAIN | {"capacity": 10}, SECOND | {"capacity": 2}))
     declare(hive, tenant("asked", database={"server": "main"}))
     declare(hive, tenant("passed"))
     assert (server_of(hive, "asked"), server_of(hive, "passed")) == ("main", "second")
     declare(hive, tenant("refused", database={"server": "main"}), wait=False)
     hive.until(lambda: "refused" in hive.items() and hive.reason("refused") == "ServersFull", what="main is full")
-    assert "no room on main; raise a capacity or add a server" in hive.skep("describe", "tenant", "refused").stdout
+    assert "no room on main (raise a capacity or add a server" in hive.skep("describe", "tenant", "refused").stdout
 
-    containers = hive.containers("skep-postgres-2_postgres")
+    containers = hive.containers("skep-postgres-2_database")
     code, listed = _psql(containers[0], "select datname from pg_database where datname like 't\\_%'")
     assert (code, listed) == (0, hive.database_of("passed"))
     assert not [name for name in hive.databases() if "passed" in name]
@@ -216,8 +217,8 @@ def test_a_second_server_takes_what_the_first_has_no_room_for(hive: Hive) -> Non
 
 
 def test_a_server_that_is_away_delays_its_own_tenants_only(hive: Hive) -> None:
-    hive.run("docker", "service", "scale", "--detach", "skep-postgres-2_postgres=0")
-    hive.until(lambda: not hive.containers("skep-postgres-2_postgres"), what="the second server is away")
+    hive.run("docker", "service", "scale", "--detach", "skep-postgres-2_database=0")
+    hive.until(lambda: not hive.containers("skep-postgres-2_database"), what="the second server is away")
     try:
         platform(hive, networks=3, servers=(MAIN | {"capacity": 20}, SECOND | {"capacity": 20}))
         declare(hive, tenant("passed", displayName="Edited"), wait=False)
@@ -229,7 +230,7 @@ def test_a_server_that_is_away_delays_its_own_tenants_only(hive: Hive) -> None:
         assert server_of(hive, "fresh") == "main"
         let_go(hive, "fresh")
     finally:
-        hive.run("docker", "service", "scale", "--detach", "skep-postgres-2_postgres=1")
+        hive.run("docker", "service", "scale", "--detach", "skep-postgres-2_database=1")
     hive.until(lambda: all_ready(hive, ["passed"]), within_s=120, what="its tenant is Ready again")
 
 
