@@ -223,10 +223,11 @@ def test_a_server_that_is_away_delays_its_own_tenants_only(hive: Hive) -> None:
         platform(hive, networks=3, servers=(MAIN | {"capacity": 20}, SECOND | {"capacity": 20}))
         declare(hive, tenant("passed", displayName="Edited"), wait=False)
         hive.until(lambda: hive.reason("passed") == "DatabaseUnavailable", what="its tenant says so")
-        declare(hive, tenant("asked", displayName="Edited", database={"server": "main"}))
-        assert hive.phase("asked") == "Ready"
-        assert "Edited" in hive.browser("asked.localhost").get("/").text
-        declare(hive, tenant("fresh", deletionPolicy="Delete"))  # the emptier server is the one that is away
+        declare(hive, tenant("asked", displayName="Edited", database={"server": "main"}), wait=False)
+        hive.until(lambda: "Edited" in hive.browser("asked.localhost").get("/").text, within_s=30, what="no delay")
+        # The emptier server is the one that is away.
+        declare(hive, tenant("fresh", deletionPolicy="Delete"), wait=False)
+        hive.until(lambda: hive.phase("fresh") == "Ready", what="made where somebody answers")
         assert server_of(hive, "fresh") == "main"
         let_go(hive, "fresh")
     finally:

@@ -57,7 +57,7 @@ def translate(error: Exception, where: str) -> SkepError:
         return TerminalError(f"{where}: {error.args[0]} ({state})", reason="DatabaseError")
     return DatabaseUnavailable(
         f"{where} cannot be reached: {error or type(error).__name__}",
-        remedy="is the server up? its tasks: `docker service ps skep_postgres`",
+        remedy="is the server up? `docker service ls --filter label=skep.database`",
         retry_after_s=2.0,
     )
 
@@ -101,6 +101,7 @@ class Server:
         self._catalog: Catalog | None = None
         self._last: Catalog | None = None  # the newest whole catalog, kept while the server is away
         self._last_term = 0  # in which it was read: what another leader made since is not in it
+        self._away: SkepError | None = None  # what was said when it could not be reached, and until when that holds
         self._quiet_until = float("-inf")
         self.silent = False  # it did not answer when it was asked last
 
@@ -155,21 +156,17 @@ class Server:
 
     @contextlib.contextmanager
     def _reached(self, where: str) -> Iterator[None]:
-        """Errors of the driver as ours. Raises DatabaseUnavailable at once if the server was just out of reach."""
-        left_s = self._quiet_until - asyncio.get_running_loop().time()
-        if left_s > 0:
-            raise DatabaseUnavailable(
-                f"{where} cannot be reached: it was tried a moment ago",
-                remedy="is the server up? `skep doctor` and its tasks say more",
-                retry_after_s=2.0,
-            )
-        with _translated(where):
-            try:
+        """Errors of the driver as ours. If the server was just out of reach, the same is raised at once."""
+        if self._away is not None and asyncio.get_running_loop().time() < self._quiet_until:
+            raise DatabaseUnavailable(self._away.message, remedy=self._away.remedy, retry_after_s=2.0)
+        try:
+            with _translated(where):
                 yield
-            except OSError:  # refused, no such host, timed out: what would hold up one worker after the other
+        except SkepError as error:
+            if isinstance(error.__cause__, OSError):  # refused, no such host, timed out: each would hold up a worker
+                self._away, self.silent = error, True
                 self._quiet_until = asyncio.get_running_loop().time() + QUIET_S
-                self.silent = True
-                raise
+            raise
 
     async def execute(self, statements: Iterable[str]) -> None:
         """Each statement on its own, on the maintenance database."""
@@ -269,6 +266,11 @@ class Server:
                 pool.terminate()  # of no effect on one that is closed
 
 
+def _address(spec: DatabaseServer) -> DatabaseServer:
+    """What of *spec* is said to reach the server: all but its capacity."""
+    return spec.model_copy(update={"capacity": 1})
+
+
 def _pattern(name: str) -> str:
     return name.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%")
 
@@ -284,7 +286,12 @@ class Servers:
 
     async def adopt(self, platform: Platform) -> None:
         before = self._servers
-        kept = {name: server for name, server in before.items() if server.spec in platform.spec.databases}
+        kept: dict[str, Server] = {}
+        for spec in platform.spec.databases:
+            server = before.get(spec.name)
+            if server is not None and _address(server.spec) == _address(spec):
+                server.spec = spec  # its capacity may differ
+                kept[spec.name] = server
         self._servers = {
             spec.name: kept.get(spec.name) or Server(spec, self._settings, self._fence, self._hive)
             for spec in platform.spec.databases

@@ -59,6 +59,11 @@ async def test_only_a_server_whose_address_changed_is_a_new_one() -> None:
     before = servers.get("main")
     await servers.adopt(make_platform("brake: {count: 3}\n"))
     assert servers.get("main") is before
+    roomier = make_platform()
+    spec = roomier.spec.databases[0].model_copy(update={"capacity": 7})
+    await servers.adopt(roomier.model_copy(update={"spec": roomier.spec.model_copy(update={"databases": (spec,)})}))
+    assert servers.get("main") is before
+    assert before.spec.capacity == 7
     moved = make_platform()
     databases = (moved.spec.databases[0].model_copy(update={"port": 6000}),)
     await servers.adopt(moved.model_copy(update={"spec": moved.spec.model_copy(update={"databases": databases})}))
@@ -76,8 +81,8 @@ async def test_a_server_out_of_reach_is_not_tried_by_every_worker() -> None:
         with pytest.raises(DatabaseUnavailable) as caught:
             await server.refresh()
         said.append(str(caught.value))
-    assert "refused" in said[0].lower() or "Connect call failed" in said[0]
-    assert "it was tried a moment ago" in said[1]
+    assert "Connect call failed" in said[0]
+    assert said[1] == said[0], "or a status would be written for each"
     assert server.silent
     assert not server.never_had("t_acme_"), "it was never seen, so who knows"
     await server.close()
