@@ -100,10 +100,7 @@ class Fleet:
         """What `skep init` and an operator's first minute leave behind."""
         for name in (EDGE, DATA):
             self.networks[name] = await self.engine.create_network(NetworkSpec(name))
-        keys, settings = self.keys, self.settings
-        word = Announcement(
-            version("skep"), keys.id, keys.own_fingerprint, settings.proxies, settings.addresses, settings.edge_suffix
-        )
+        word = Announcement.of(version("skep"), self.keys, self.settings)
         await self.engine.create_config(names.OPERATOR, b"who operates this hive\n", word.labels())
         await self.engine.create_config(names.SOURCES, b"what is remembered\n", {names.KIND: "sources"})
         connection = await asyncpg.connect(self.postgres.dsn())

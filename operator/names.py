@@ -16,6 +16,7 @@ PURPOSE = "skep.purpose"  # on a secret: what it is for
 FINGERPRINT = "skep.fingerprint"  # on a secret: a keyed hash of its data, since an engine never gives data back
 REVISION = "skep.revision"  # on a tenant's service: hash of what a task is started from
 
+DATABASE_HOST = "skep.database"  # on a stack's service: the host name by which the Platform knows this server
 NETWORK = "skep.network"  # on a network: control, edge-1, data-1 ...
 
 Kind = Literal["record", "status", "settings", "request", "sources", "operator", "job", "lease"]

@@ -14,6 +14,7 @@ from typing import get_origin, get_type_hints
 
 from skep.operator.errors import UsageError
 
+REFRESH_MAX_S = 60.0
 _ADDRESS = re.compile(r"[^\s=]+=[^\s=]+:[0-9]{1,5}")
 
 
@@ -21,6 +22,10 @@ def _check(variable: str, text: str, value: object) -> None:
     """A number that would make a loop spin or stand still, or an address that would fail at its first use."""
     if isinstance(value, int | float) and not 0 < value < float("inf"):
         raise UsageError(f"{variable}={text!r} must be above 0")
+    if variable == "SKEP_REFRESH_S" and isinstance(value, float) and value > REFRESH_MAX_S:
+        raise UsageError(
+            f"{variable}={text!r} is more than {REFRESH_MAX_S:g} s: every ending task would serve that long"
+        )
     if variable == "SKEP_HTTP_PORT" and isinstance(value, int) and value > 65535:
         raise UsageError(f"{variable}={text!r} is not a port")
     if variable == "SKEP_ADDRESSES" and isinstance(value, tuple):
@@ -36,6 +41,7 @@ class Settings:
     engine: str = "unix:///var/run/docker.sock"  # a Docker host, or `embedded:<socket>`
     secrets_dir: Path = Path("/run/secrets")  # where Swarm mounts secrets
     edge_url: str = "http://tasks.traefik:80"  # every task behind this name is asked by the judge
+    refresh_s: float = 2.0  # how often the edge looks at the swarm; an ending task serves that long and a bit more
     edge_suffix: str = ""  # `:8080` where people reach the edge on another port than the scheme's own
     http_host: str = "0.0.0.0"  # noqa: S104 - inside a container; the stack publishes no port of it
     http_port: int = 9120  # /healthz, /readyz, /metrics

@@ -67,9 +67,7 @@ class Surveyor:
 
     async def announce(self, keys: RootKey, settings: Settings) -> None:
         """Say who runs here, if it is not said yet. Raises TerminalError for another root key than the hive's."""
-        word = Announcement(
-            version("skep"), keys.id, keys.own_fingerprint, settings.proxies, settings.addresses, settings.edge_suffix
-        )
+        word = Announcement.of(version("skep"), keys, settings)
         config = self._world.config(names.OPERATOR)
         if config is None:
             with contextlib.suppress(NameTaken):

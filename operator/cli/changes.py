@@ -140,7 +140,7 @@ async def _tenant(
     desired = record.desire(fate, known, None, name=name, fresh_uid=NOBODY, now=datetime.now(UTC))
     if desired is None:
         return
-    room = room_of(await engine.list_networks(label=names.NETWORK))
+    room = room_of(view.networks)
     key_id = view.announcement.key_id if view.announcement is not None else "k1"
     try:
         load = load_of(view.records.values())

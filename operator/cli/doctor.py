@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import click
 
 from skep.operator import formats, names
-from skep.operator.cli import output
+from skep.operator.cli import limits, output
 from skep.operator.cli.command import EXIT_FAILED, Shared, command, skep
 from skep.operator.cli.declare import count
 from skep.operator.cli.init import CACHE_ADMIN, EDGE_NODE, POSTGRES_ADMIN, POSTGRES_NODE, ROOT_KEY
+from skep.operator.cli.limits import Check
 from skep.operator.cli.view import View, look
 from skep.operator.engine.swarm import SwarmEngine
 from skep.operator.errors import NotFound, SkepError, TerminalError
 from skep.operator.keys import RootKey
 from skep.operator.leadership import grant_of
-from skep.operator.reconcilers.placement import fills, load_of, room_of
 
 STACK_SERVICES = ("skep_operator", "skep_traefik", "skep_postgres", "skep_redis")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """*remedy* is a command or a sentence, None where all is well."""
-
-    what: str
-    ok: bool
-    said: str
-    remedy: str | None = None
 
 
 @skep.command("doctor")
@@ -76,7 +65,9 @@ async def _checks(shared: Shared, key_file: Path | None) -> AsyncIterator[Check]
         view = await look(engine)
         for check in _hive(view, key_file):
             yield check
-        for check in _tenants(view, room_of(await engine.list_networks(label=names.NETWORK))):
+        for check in _tenants(view):
+            yield check
+        async for check in limits.checks(engine, view):
             yield check
 
 
@@ -151,7 +142,7 @@ def _hive(view: View, key_file: Path | None) -> list[Check]:
     return checks
 
 
-def _tenants(view: View, room: Mapping[str, int]) -> Iterator[Check]:
+def _tenants(view: View) -> Iterator[Check]:
     wrong = [name for name in view.tenants if (status := view.statuses.get(name)) and status.phase == "Degraded"]
     ready = sum(1 for status in view.statuses.values() if status.phase == "Ready")
     if not wrong:
@@ -160,7 +151,3 @@ def _tenants(view: View, room: Mapping[str, int]) -> Iterator[Check]:
         condition = view.statuses[name].condition("Ready")
         said = condition.message if condition is not None else "Degraded"
         yield Check(f"tenant {name}", False, said, f"skep describe tenant {name}")
-    platform = view.fleet.platform
-    for fill in fills(platform, load_of(view.records.values()), room) if platform is not None else ():
-        what, _, said = str(fill).partition(": ")
-        yield Check(what, not fill.is_nearly_full, said, fill.remedy)

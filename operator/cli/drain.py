@@ -41,7 +41,7 @@ async def drain(shared: Shared, node: str, force: bool, timeout_s: float) -> int
         if not isinstance(engine, SwarmEngine):
             raise UsageError("the embedded engine has one node", remedy="`skep down` stops it")
         found = _node_named(await engine.nodes(), node)
-        if dict(found.labels).get(POSTGRES_NODE) == "true" and not force:
+        if _keeps_data(found) and not force:
             raise UsageError(
                 f"{found.hostname} keeps PostgreSQL's data: drained, no tenant has a database until it is back",
                 remedy="--force, if that is what you want",
@@ -68,6 +68,11 @@ async def drain(shared: Shared, node: str, force: bool, timeout_s: float) -> int
         await engine.set_availability(found.id, "drain")
         say(f"{found.hostname} is drained")
     return 0
+
+
+def _keeps_data(node: Node) -> bool:
+    """Of the first database server (`skep.postgres`) or of another (`skep.postgres-2`)."""
+    return any(key.partition("-")[0] == POSTGRES_NODE and value == "true" for key, value in node.labels)
 
 
 def _node_named(nodes: tuple[Node, ...], name: str) -> Node:

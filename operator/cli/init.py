@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ ROOT_KEY = "skep.root-key"
 CACHE_ADMIN = "skep.redis-admin"
 POSTGRES_ADMIN = "skep.postgres-admin"
 HBA = "skep.pg-hba"
-KINDS = ("control", "edge", "data")
+MOST_NETWORKS = 31  # of a kind: a /16 has room for so many /22s, and one for control
 POSTGRES_NODE = "skep.postgres"
 EDGE_NODE = "skep.edge"
 
@@ -59,6 +59,7 @@ class Plan:
     key_file: Path = Path("skep-root.key")
     base_domain: str = "localhost"
     image: str = "skep:0.1.0"
+    networks: int = 1  # edge and data networks, of each so many
     network_size: int = 22
     address_pool: str = "10.210.0.0/16"
     encrypted: bool = True
@@ -82,11 +83,18 @@ DEFAULT = Plan()
 @click.option("--base-domain", default=DEFAULT.base_domain, show_default=True, help="For the first platform document.")
 @click.option("--image", default=DEFAULT.image, show_default=True, help="The app image of the first platform document.")
 @click.option(
+    "--networks",
+    type=click.IntRange(1, MOST_NETWORKS),
+    default=DEFAULT.networks,
+    show_default=True,
+    help="How many edge and how many data networks there shall be.",
+)
+@click.option(
     "--network-size",
-    type=click.IntRange(16, 26),
+    type=click.IntRange(16, 28),
     default=DEFAULT.network_size,
     show_default=True,
-    help="Prefix length of each network.",
+    help="Prefix length of each network that is made.",
 )
 @click.option(
     "--address-pool",
@@ -114,7 +122,7 @@ async def init(shared: Shared, /, **options: Any) -> int:
         _platform(Path("platform.yaml"), plan.base_domain, plan.image)
     finally:
         await engine.close()
-    _next_steps()
+    _next_steps(plan.networks)
     return 0
 
 
@@ -125,7 +133,7 @@ async def prepare(engine: SwarmEngine, plan: Plan) -> None:
     await _secret(engine, ROOT_KEY, key.dump().encode(), key)
     await _secret(engine, POSTGRES_ADMIN, key.password("platform", "postgres-admin").encode(), key)
     await _secret(engine, CACHE_ADMIN, key.password("platform", "redis-admin").encode(), key)
-    control = await _networks(engine, plan.network_size, plan.address_pool, encrypted=plan.encrypted)
+    control = await _networks(engine, plan)
     await _create(f"config {HBA}", lambda: engine.create_config(HBA, hba(control), {"skep.kind": "platform"}))
     await _label_nodes(engine, plan.postgres_node)
 
@@ -179,23 +187,46 @@ async def _secret(engine: SwarmEngine, name: str, data: bytes, key: RootKey) -> 
     tell_step(f"secret {name}", done=False)
 
 
-async def _networks(engine: SwarmEngine, size: int, pool: str, *, encrypted: bool) -> Network:
-    """control, edge-1 and data-1; those that an admin adds later carry the same label. The control network.
+async def _networks(engine: SwarmEngine, plan: Plan) -> Network:
+    """control, then edge-1, data-1, edge-2 ... as many as are wanted and not there yet. The control network.
 
     A swarm's own pool gives /24s, on which the 254th task waits for an address without a word.
     """
-    try:
-        subnets = ipaddress.ip_network(pool).subnets(new_prefix=size)
-    except ValueError as error:
-        raise UsageError(f"--address-pool {pool} with networks of /{size}: {error}") from error
     known = {network.name: network for network in await engine.list_networks(label=names.NETWORK)}
-    for kind, subnet in zip(KINDS, subnets, strict=False):
-        name = "skep-control" if kind == "control" else f"skep-{kind}-1"
+    wanted = {"skep-control": "control"} | {
+        f"skep-{kind}-{number}": kind for number in range(1, plan.networks + 1) for kind in ("edge", "data")
+    }
+    free = free_subnets(
+        plan.address_pool, plan.network_size, [s for network in known.values() for s in network.subnets]
+    )
+    for name, kind in wanted.items():
         if name not in known:
-            spec = NetworkSpec(name, str(subnet), encrypted=encrypted, labels=pairs({names.NETWORK: kind}))
+            subnet = next(free, None)
+            if subnet is None:
+                raise UsageError(
+                    f"--address-pool {plan.address_pool} has no /{plan.network_size} left for {name}",
+                    remedy="name another pool",
+                )
+            spec = NetworkSpec(name, subnet, encrypted=plan.encrypted, labels=pairs({names.NETWORK: kind}))
             await engine.create_network(spec)
         tell_step(f"network {name}", done=name not in known)
     return next(each for each in await engine.list_networks(label=names.NETWORK) if each.name == "skep-control")
+
+
+def free_subnets(pool: str, size: int, taken: Iterable[str]) -> Iterator[str]:
+    """The subnets of *pool*, /*size* each, that overlap none of *taken*. Raises UsageError for what is no pool."""
+    try:
+        network = ipaddress.ip_network(pool)
+        if network.prefixlen > size:
+            raise ValueError("the pool is smaller than one of them")
+    except ValueError as error:
+        raise UsageError(f"--address-pool {pool} with networks of /{size}: {error}") from error
+    others = [ipaddress.ip_network(each, strict=False) for each in taken]
+    return (
+        str(subnet)
+        for subnet in network.subnets(new_prefix=size)
+        if not any(subnet.overlaps(other) for other in others)
+    )
 
 
 def hba(control: Network) -> bytes:
@@ -262,10 +293,9 @@ def _platform(path: Path, domain: str, image: str) -> None:
     tell_step(f"{path}: the first declaration, for you to commit", done=True)
 
 
-def _next_steps() -> None:
+def _next_steps(networks: int) -> None:
     group = Path("/var/run/docker.sock").stat().st_gid if Path("/var/run/docker.sock").exists() else None
     shown = str(group) if group is not None else "$(stat -c %g /var/run/docker.sock)"
-    say(
-        f"\nNext:\n  SKEP_DOCKER_GID={shown} docker stack deploy --compose-file swarm/skep.yml skep\n"
-        "  skep apply platform.yaml"
-    )
+    files = ["swarm/skep.yml", *(f"swarm/{kind}-{n}.yml" for n in range(2, networks + 1) for kind in ("edge", "data"))]
+    stack = " ".join(f"--compose-file {file}" for file in files)
+    say(f"\nNext:\n  SKEP_DOCKER_GID={shown} docker stack deploy {stack} skep\n  skep apply platform.yaml")

@@ -26,7 +26,8 @@ from skep.operator.engine.swarm import SwarmEngine
 from skep.operator.errors import NotFound, SkepError, TerminalError, UsageError
 from skep.operator.reconcilers.record import Record
 
-POSTGRES_SERVICE = "skep_postgres"
+POSTGRES_SERVICE = "skep_postgres"  # the stack's own
+DEFAULT_HOST = "postgres"
 ADMIN = "skep_admin"
 SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 INVITE_INFO = b"skep invite"  # as docs/app-contract.md says
@@ -147,18 +148,44 @@ async def psql(shared: Shared, name: str, arguments: tuple[str, ...]) -> int:
             raise UsageError(f"tenant {name} has no database yet")
         database = names.database(name, record.uid)
         if isinstance(engine, SwarmEngine):
-            return await _psql_in_container(engine, docker_host(shared.target.context), database, arguments)
+            service = await server_service(engine, view, record.server)
+            return await _psql_in_container(engine, docker_host(shared.target.context), service, database, arguments)
         if not isinstance(engine, EmbeddedClient):
             raise SkepError("this engine has no psql")
         return await engine.psql(database, arguments)
 
 
-async def ask_database(engine: Engine, database: str, query: str) -> str:
-    """What one query answers, as the admin role. Raises SkepError where the server cannot be reached from here."""
+async def server_service(engine: SwarmEngine, view: View, server: str) -> str:
+    """The service behind a database server of the Platform. Raises UsageError for one that is not of this swarm."""
+    platform = view.fleet.platform
+    spec = next((each for each in platform.spec.databases if each.name == server), None) if platform else None
+    if spec is None:
+        raise UsageError(f"the Platform has no database server {server}", remedy="put it back under spec.databases")
+    return await service_of_host(engine, spec.host)
+
+
+async def service_of_host(engine: SwarmEngine, host: str) -> str:
+    """The service that answers to *host*: its label says so. Raises UsageError if there is none."""
+    for service in await engine.list_services(label=f"{names.DATABASE_HOST}={host}"):
+        return service.name
+    if host == DEFAULT_HOST:  # of a stack that was deployed before there was a label
+        return POSTGRES_SERVICE
+    raise UsageError(
+        f"no service of this swarm is database host {host}",
+        remedy=f"it is elsewhere; or label its service {names.DATABASE_HOST}={host}",
+    )
+
+
+async def ask_database(engine: Engine, database: str, query: str, *, host: str | None = None) -> str:
+    """What one query answers, as the admin role; *host* is the Platform's word for the server, None its first's.
+
+    Raises SkepError where the server cannot be reached from here.
+    """
     if isinstance(engine, SwarmEngine):
+        service = POSTGRES_SERVICE if host is None else await service_of_host(engine, host)
         words = ["psql", "-XAtq", "-U", ADMIN, "-d", database, "-c", query]
         try:
-            code, said = await engine.exec_in_task(POSTGRES_SERVICE, words)
+            code, said = await engine.exec_in_task(service, words)
         except NotFound as error:
             raise SkepError(f"{error.message}, which this command must reach", remedy="choose its context") from error
     elif isinstance(engine, EmbeddedClient):
@@ -170,11 +197,13 @@ async def ask_database(engine: Engine, database: str, query: str) -> str:
     return said
 
 
-async def _psql_in_container(engine: SwarmEngine, host: str, database: str, arguments: tuple[str, ...]) -> int:
+async def _psql_in_container(
+    engine: SwarmEngine, host: str, service: str, database: str, arguments: tuple[str, ...]
+) -> int:
     """Run psql where the server runs: in its own container, if this context's node has it."""
-    places = await engine.places(POSTGRES_SERVICE)
+    places = await engine.places(service)
     if not places:
-        raise SkepError("PostgreSQL does not run", remedy=f"`docker service ps {POSTGRES_SERVICE}` says why")
+        raise SkepError("PostgreSQL does not run", remedy=f"`docker service ps {service}` says why")
     here = next((place for place in places if place.here), None)
     words = ["psql", "-U", ADMIN, "-d", database, *arguments]
     if here is None:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from skep.crds.base import TENANT_NAME_PATTERN
 from skep.operator import history
-from skep.operator.cli import output
+from skep.operator.cli import limits, output
 from skep.operator.cli.changes import spec_document
 from skep.operator.cli.command import Shared, command, skep
 from skep.operator.cli.output import Format
@@ -25,6 +25,7 @@ from skep.operator.engine.port import Engine
 from skep.operator.engine.spec import Service, Task
 from skep.operator.errors import UsageError
 from skep.operator.reconcilers import waiting
+from skep.operator.reconcilers.placement import Fill
 from skep.operator.reconcilers.status import Condition, Event, Status
 from skep.operator.sources.fleet import SourceState
 
@@ -110,7 +111,7 @@ def items_of(view: View, kind: str) -> list[dict[str, Any]]:
         case "plans":
             return _document_items(view, "Plan")
         case "platforms":
-            return _document_items(view, "Platform")
+            return [item | {"status": limits.status_item(view)} for item in _document_items(view, "Platform")]
         case _:
             return [_source_item(view, state) for state in view.fleet.sources]
 
@@ -231,16 +232,25 @@ def _print(view: View, kind: str, items: list[dict[str, Any]], form: Format, *, 
 
 
 @skep.command("describe")
-@click.argument("kind", type=click.Choice(["tenant"]))
-@click.argument("name")
+@click.argument("kind", type=click.Choice(["tenant", "platform"]))
+@click.argument("name", required=False)
 @click.option("--effective", is_flag=True, help="Show the spec after Platform, Plan and Tenant were joined.")
 @output.format_option("table", "json", "yaml")
 @command
-async def describe(shared: Shared, kind: str, name: str, effective: bool, form: Format) -> int:
-    """Tell everything about one tenant: what it waits for, since when, and what happened last."""
-    del kind
+async def describe(shared: Shared, kind: str, name: str | None, effective: bool, form: Format) -> int:
+    """Tell everything about one tenant: what it waits for, since when, and what happened last.
+
+    Of the platform: how full its networks and database servers are.
+    """
+    if kind == "tenant" and name is None:
+        raise UsageError("which tenant?", remedy="`skep get tenants` lists them")
+    if kind == "platform" and effective:
+        raise UsageError("--effective is of tenants", remedy="`skep describe tenant NAME --effective`")
     async with shared.target.connect() as engine:
         view = await look(engine)
+        if kind == "platform" or name is None:
+            _describe_platform(view, name, form)
+            return 0
         name = view.tenant_named(name)
         record = view.records.get(name)
         if effective:
@@ -300,6 +310,38 @@ def _describe(view: View, name: str, service: Service | None, tasks: Sequence[Ta
         console.print("\nEvents")
         events = [(output.age(event.at), event.reason, event.message) for event in status.events]
         console.print(output.table(("AGE", "REASON", "MESSAGE"), events))
+
+
+def _describe_platform(view: View, name: str | None, form: Format) -> None:
+    items = [item for item in items_of(view, "platforms") if name in (None, item["metadata"]["name"])]
+    if not items:
+        raise UsageError("no such Platform is declared", remedy="`skep get platforms` lists it")
+    if form != "table":
+        _show(items[0], form)
+        return
+    (item, console) = (items[0], output.console())
+    spec, status = item["spec"], item["status"]
+    for label, value in (
+        ("Platform", item["metadata"]["name"]),
+        ("Base domain", spec["baseDomain"]),
+        ("TLS", spec["tls"]),
+        ("App", spec["app"]["image"]),
+        ("Tenants", len(view.tenants)),
+        ("Edge", f"looks at the swarm every {status['edgeRefreshSeconds'] or 2:g} s"),
+    ):
+        console.print(f"{label + ':':<14}{value}")
+    console.print("\nPlaces")
+    rows = [
+        (fill.kind, fill.name, str(fill.used), str(fill.room), f"{fill.share:.0%}", _room_word(fill))
+        for fill in limits.places(view)
+    ]
+    console.print(output.table(("KIND", "NAME", "USED", "ROOM", "FULL", ""), rows))
+
+
+def _room_word(fill: Fill) -> str:
+    if not fill.is_nearly_full:
+        return ""
+    return f"{'full' if fill.share >= 1 else 'nearly full'}: {fill.remedy}"
 
 
 def waits(status: Status, service: Service | None, tasks: Sequence[Task], *, now: datetime) -> list[tuple[str, str]]:

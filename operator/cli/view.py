@@ -11,7 +11,7 @@ from skep.crds.reader import Document
 from skep.crds.tenant import Tenant
 from skep.operator import names
 from skep.operator.engine.port import Engine
-from skep.operator.engine.spec import Config, Secret, Service
+from skep.operator.engine.spec import Config, Network, Secret, Service
 from skep.operator.errors import TerminalError, UsageError
 from skep.operator.reconcilers import record as records
 from skep.operator.reconcilers import status as statuses
@@ -36,6 +36,7 @@ class View:
     ledger: Ledger
     fleet: Fleet
     announcement: Announcement | None  # None: no operator has run here yet
+    networks: tuple[Network, ...] = ()
 
     @property
     def tenants(self) -> tuple[str, ...]:
@@ -73,13 +74,14 @@ class View:
 
 async def look(engine: Engine) -> View:
     """Read everything at once."""
-    configs, sources, secrets, services = await asyncio.gather(
+    configs, sources, secrets, services, networks = await asyncio.gather(
         engine.list_configs(label=names.KIND),
         engine.list_configs(label=names.SOURCE),
         engine.list_secrets(label=names.TENANT),
         engine.list_services(label=names.UID),
+        engine.list_networks(label=names.NETWORK),
     )
-    return view_of(configs, sources, secrets, services)
+    return view_of(configs, sources, secrets, services, networks)
 
 
 def view_of(
@@ -87,6 +89,7 @@ def view_of(
     sources: tuple[Config, ...],
     secrets: tuple[Secret, ...],
     services: tuple[Service, ...],
+    networks: tuple[Network, ...] = (),
 ) -> View:
     found_records: dict[str, Record] = {}
     found_statuses: dict[str, Status] = {}
@@ -118,6 +121,7 @@ def view_of(
         ledger,
         survey(revisions, ledger, owners),
         announcement,
+        networks,
     )
 
 

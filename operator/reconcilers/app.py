@@ -39,9 +39,8 @@ from skep.operator.settings import Settings
 
 PORT = 8080
 SETTINGS_FILE = "settings.json"
-PROXY_REFRESH_S = 2.0  # what the shipped Traefik polls with
-DRAIN_S = PROXY_REFRESH_S + 5.0
-STOP_GRACE_S = DRAIN_S + 20.0  # what runs when the drain ends may finish
+DRAIN_BEYOND_S = 5.0  # beyond the edge's refresh: it takes a while to look, and to take up what it saw
+FINISH_S = 20.0  # what runs when the drain ends may finish
 HEALTH = HealthCheck(port=PORT, interval_s=30.0, timeout_s=5.0, start_period_s=20.0, retries=3)
 UPDATE = UpdatePolicy(monitor_s=HEALTH.start_period_s + HEALTH.interval_s * HEALTH.retries + 10.0)
 NEVER_SAID = 0  # of records that an older operator wrote; they are not rewritten for this alone
@@ -51,10 +50,11 @@ ROLLED_BACK = ("rollback_started", "rollback_paused", "rollback_completed", "pau
 
 @dataclass(frozen=True, slots=True)
 class AppFile:
-    """The settings file as a config, named by its content."""
+    """The settings file as a config, named by its content. *drain_s* is what it tells the app."""
 
     name: str
     body: bytes
+    drain_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,13 @@ def settings_file(record: Record, platform: Platform, settings: Settings) -> App
         settings.address(server.host, server.port),
         settings.address(cache.host, cache.port) if cache is not None else None,
         settings.proxies,
+        drain_s(settings),
     )
+
+
+def drain_s(settings: Settings) -> float:
+    """How long a task goes on serving once it is told to end: until the edge has looked, and a bit more."""
+    return settings.refresh_s + DRAIN_BEYOND_S
 
 
 @lru_cache(maxsize=100)  # three reconcilers ask for the same file one after the other; a fleet's would weigh 10 MB
@@ -128,6 +134,7 @@ def _settings_file(
     address: tuple[str, int],
     cache: tuple[str, int] | None,
     proxies: tuple[str, ...],
+    drain_s: float,
 ) -> AppFile:
     database = names.database(spec.name, uid)
     document: dict[str, object] = {
@@ -136,7 +143,7 @@ def _settings_file(
         "displayName": spec.display_name,
         "secure": spec.secure,
         "proxies": list(proxies),
-        "drainSeconds": DRAIN_S,
+        "drainSeconds": drain_s,
         "database": {
             "host": address[0],
             "port": address[1],
@@ -155,7 +162,7 @@ def _settings_file(
             "prefix": prefix(uid),
         }
     body = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
-    return AppFile(names.settings(spec.name, hashlib.sha256(body).hexdigest()), body)
+    return AppFile(names.settings(spec.name, hashlib.sha256(body).hexdigest()), body, drain_s)
 
 
 def owner_labels(record: Record) -> dict[str, str]:
@@ -175,7 +182,7 @@ def desire(record: Record, file: AppFile, image: Image) -> ServiceSpec:
         resources=Resources(record.spec.cpus, record.spec.memory_bytes),
         health=HEALTH,
         update=UPDATE,
-        stop_grace_s=STOP_GRACE_S,
+        stop_grace_s=file.drain_s + FINISH_S,
         route=route(record),
     )
     revision = revision_of(spec)

@@ -69,10 +69,11 @@ async def reconcile(subject: Subject) -> Result:
         desired = replace(desired, key_id=key_id)
         lacks_cache = not desired.cache and bool(subject.platform.spec.caches)
         if lacks_cache or not is_placed(desired):  # counting a fleet for each of its tenants would be quadratic
+            away = {server.spec.name for server in subject.ports.servers.all() if server.silent}
             async with subject.ports.placing:
                 load, room = subject.load(), room_of(subject.ports.world.networks)
-                placed = place_cache(place(desired, subject.platform, load, room), subject.platform, load)
-                await subject.save(placed)
+                placed = place(desired, subject.platform, load, room, away=away)
+                await subject.save(place_cache(placed, subject.platform, load))
             return DONE
     if desired is not None:
         await subject.save(desired)

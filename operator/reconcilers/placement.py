@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from skep.crds.platform import Platform
@@ -42,8 +42,8 @@ class Fill:
     @property
     def remedy(self) -> str:
         if self.kind == "server":
-            return "raise its capacity or add a server under spec.databases of the Platform"
-        return f"add {_article(self.kind)} network to the stack and under spec.networks.{self.kind} of the Platform"
+            return "raise its capacity or add a server under spec.databases of the Platform (docs/grow.md)"
+        return _more_networks(self.kind)
 
 
 def addresses(record: Record) -> int:
@@ -99,12 +99,22 @@ def is_placed(record: Record) -> bool:
     return bool(record.server and record.edge_network and record.data_network)
 
 
-def place(record: Record, platform: Platform, load: Mapping[str, int], room: Mapping[str, int]) -> Record:
-    """*record* with every empty place filled. Raises TransientError when all servers, or all networks, are full."""
+def place(
+    record: Record,
+    platform: Platform,
+    load: Mapping[str, int],
+    room: Mapping[str, int],
+    *,
+    away: Collection[str] = (),
+) -> Record:
+    """*record* with every empty place filled. Raises TransientError when all servers, or all networks, are full.
+
+    Servers that are *away* come last: a tenant that is placed stays, so it would wait for one while others have room.
+    """
     spec = platform.spec
     return replace(
         record,
-        server=record.server or _server(record, platform, load),
+        server=record.server or _server(record, platform, load, away),
         edge_network=record.edge_network or _network(record, "edge", spec.networks.edge, load, room),
         data_network=record.data_network or _network(record, "data", spec.networks.data, load, room),
     )
@@ -122,7 +132,7 @@ def place_cache(record: Record, platform: Platform, load: Mapping[str, int]) -> 
     )
 
 
-def _server(record: Record, platform: Platform, load: Mapping[str, int]) -> str:
+def _server(record: Record, platform: Platform, load: Mapping[str, int], away: Collection[str]) -> str:
     wanted = record.spec.database.server
     free = [
         each
@@ -136,7 +146,7 @@ def _server(record: Record, platform: Platform, load: Mapping[str, int]) -> str:
             remedy="raise a capacity or add a server under spec.databases of the Platform",
             retry_after_s=30.0,
         )
-    return min(free, key=lambda each: (load.get(f"server/{each.name}", 0), each.name)).name
+    return min(free, key=lambda each: (each.name in away, load.get(f"server/{each.name}", 0), each.name)).name
 
 
 def _network(
@@ -150,11 +160,16 @@ def _network(
         raise TransientError(
             f"no {kind} network has {addresses(record)} addresses left: {told}",
             reason="NetworksFull",
-            remedy=f"add {_article(kind)} network to the stack and under spec.networks.{kind} of the Platform",
+            remedy=_more_networks(kind),
             retry_after_s=30.0,
         )
-    return min(free, key=lambda name: (used[name], name))
+    # What the operator does not know (no such network, or without its label) comes last: who is placed there stays.
+    return min(free, key=lambda name: (bool(room) and name not in room, used[name], name))
 
 
-def _article(kind: str) -> str:
-    return f"an {kind}" if kind == "edge" else f"a {kind}"
+def _more_networks(kind: str) -> str:
+    article = "an" if kind == "edge" else "a"
+    return (
+        f"add {article} {kind} network to the stack and under spec.networks.{kind} of the Platform: "
+        "`skep init --networks 2`, then docs/grow.md"
+    )

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from skep.operator import formats, names
+from skep.operator.keys import RootKey
 from skep.operator.settings import Settings
 
 _PREFIX = "skep.operator."
+_REFRESH_S = Settings().refresh_s  # of operators that did not say it
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Announcement:
     proxies: tuple[str, ...]
     addresses: tuple[str, ...]
     edge_suffix: str
+    refresh_s: float = _REFRESH_S
 
     @classmethod
     def from_labels(cls, labels: Mapping[str, str]) -> Announcement:
@@ -40,6 +43,7 @@ class Announcement:
             tuple(label("proxies").split()),
             tuple(label("addresses").split()),
             label("edge_suffix"),
+            float(label("refresh_s") or _REFRESH_S),
         )
 
     def labels(self) -> dict[str, str]:
@@ -51,8 +55,24 @@ class Announcement:
             f"{_PREFIX}proxies": " ".join(self.proxies),
             f"{_PREFIX}addresses": " ".join(self.addresses),
             f"{_PREFIX}edge_suffix": self.edge_suffix,
+            f"{_PREFIX}refresh_s": f"{self.refresh_s:g}",
         }
 
     def settings(self) -> Settings:
         """The operator's settings as far as tenants notice them."""
-        return Settings(proxies=self.proxies, addresses=self.addresses, edge_suffix=self.edge_suffix)
+        return Settings(
+            proxies=self.proxies, addresses=self.addresses, edge_suffix=self.edge_suffix, refresh_s=self.refresh_s
+        )
+
+    @classmethod
+    def of(cls, version: str, keys: RootKey, settings: Settings) -> Announcement:
+        """What an operator with these says of itself."""
+        return cls(
+            version,
+            keys.id,
+            keys.own_fingerprint,
+            settings.proxies,
+            settings.addresses,
+            settings.edge_suffix,
+            settings.refresh_s,
+        )

@@ -257,9 +257,23 @@ def free_port() -> int:
         return port
 
 
+WIDE = {"SKEP_EDGE_SUBNET": "198.19.244.0/22", "SKEP_DATA_SUBNET": "198.19.248.0/22"}
+# Two of each, for four tenants of one task: 16 addresses, of which the nodes, the edge and others take eight.
+SMALL = {
+    "SKEP_NETWORKS": "2",
+    "SKEP_EDGE_SUBNET": "198.19.244.0/28",
+    "SKEP_DATA_SUBNET": "198.19.244.16/28",
+    "SKEP_EDGE_SUBNET_2": "198.19.244.32/28",
+    "SKEP_DATA_SUBNET_2": "198.19.244.48/28",
+}
+
+
 @contextlib.contextmanager
-def on_swarm(swarm: TestSwarm, images: dict[str, str], work: Path) -> Iterator[Hive]:
-    """The stack on three managers, deployed as the README says, with the demo's tenants."""
+def on_swarm(swarm: TestSwarm, images: dict[str, str], work: Path, *, small: bool = False) -> Iterator[Hive]:
+    """The stack on three managers, deployed as the README says, with the demo's tenants.
+
+    *small*: two edge and two data networks that are soon full, and no tenants.
+    """
     node = swarm.nodes[0]
     _, group = inside(node.container, ["stat", "-c", "%g", "/var/run/docker.sock"])
     environment = base_environment(work) | {
@@ -275,8 +289,7 @@ def on_swarm(swarm: TestSwarm, images: dict[str, str], work: Path) -> Iterator[H
     hive = Hive("swarm", environment, (node.address, 80), work, images["app"], swarm)
     try:
         # No ESP in every kernel: an encrypted overlay passes nothing between nodes there.
-        subnets = {"SKEP_EDGE_SUBNET": "198.19.244.0/22", "SKEP_DATA_SUBNET": "198.19.248.0/22"}
-        subnets |= {"SKEP_ENCRYPTED": "0"}
+        subnets = (SMALL if small else WIDE) | {"SKEP_ENCRYPTED": "0"}
         prepared = subprocess.run(
             [ROOT / "swarm" / "prepare"],
             cwd=work,
@@ -287,10 +300,15 @@ def on_swarm(swarm: TestSwarm, images: dict[str, str], work: Path) -> Iterator[H
         )
         assert prepared.returncode == 0, prepared.stderr
         # The plain way went first, so everything must be found as `skep init` would have made it.
-        made = hive.skep("init", "--yes", "--not-encrypted", "--base-domain", "localhost", "--postgres-node", "node0")
+        flags = ("--yes", "--not-encrypted", "--base-domain", "localhost", "--postgres-node", "node0")
+        made = hive.skep("init", *flags, *(("--networks", "2") if small else ()))
         assert [line for line in made.stdout.splitlines() if line.startswith("made")] == [
             "made   platform.yaml: the first declaration, for you to commit"
         ], made.stdout
+        if small:
+            deploy(hive, "edge-2.yml", "data-2.yml")
+            yield hive
+            return
         deploy(hive)
         hive.skep("apply", demo(work / "demo", images["app"]), "--prune", "--wait")
         yield hive

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 
 import pytest
 from rich.console import Console
 
+from bench import edge, provision
+from bench.__main__ import NAMES
 from bench.idle import cpu_s, kilobytes, ticks_s, usage_file
+from bench.provision import sums
 from bench.report import Aim, Report, Row, number, row
 from bench.resync import Pass, sql_writes
+from bench.storm import edited, is_of
 
 
 def shown(report: Report) -> list[str]:
@@ -114,3 +119,46 @@ def test_cpu_time_is_read_in_seconds() -> None:
 
 def test_memory_is_read_in_megabytes() -> None:
     assert kilobytes("x\nRss:   2048 kB\nPss:   1024 kB\nPss_Anon: 1 kB\n", "Pss") == 1.0
+
+
+def test_what_an_operator_spent_is_read_from_its_metrics() -> None:
+    text = (
+        'skep_reconcile_duration_seconds_sum{reconciler="database"} 1.5\n'
+        'skep_reconcile_duration_seconds_count{reconciler="database"} 3\n'
+        'skep_engine_call_duration_seconds_sum{method="create_config"} 0.25\n'
+        'skep_engine_call_duration_seconds_sum{method="create_service"} 0.5\n'
+        'skep_engine_call_duration_seconds_sum{method="list_configs"} 9\n'
+    )
+    assert sums(text) == {"database": 1.5, "API": 0.75}
+
+
+def test_a_storm_waits_for_a_tenants_own_write_and_not_for_a_report() -> None:
+    own, report = {"skep.tenant": "a", "skep.kind": "record"}, {"skep.tenant": "a", "skep.kind": "status"}
+    assert is_of("a", {"Labels": own})
+    assert not is_of("a", {"Labels": report})
+    assert not is_of("b", {"Labels": own})
+    assert not is_of("a", {"Labels": None})
+
+
+def test_a_storm_edits_one_tenant_of_many() -> None:
+    before, after = edited(3, "nobody", "X").decode(), edited(3, "t00001", "X").decode()
+    changed = [pair for pair in zip(before.splitlines(), after.splitlines(), strict=True) if pair[0] != pair[1]]
+    assert changed == [("  displayName: Tenant t00001", "  displayName: X")]
+
+
+def test_what_polling_costs_is_held_against_the_period() -> None:
+    found = [edge.Found(100, 2.0, (1.0, 2.0, 3.0), 0.1, 0.05, 0.4), edge.Found(5000, 2.0, (9.0,), 1.0, 0.4, 3.0)]
+    rows = [row for row in edge.report(found).rows if row.aim is not None]
+    assert [(row.value, row.floor, row.met) for row in rows] == [(0.4, 2.0, True), (3.0, 2.0, False)]
+
+
+def test_a_rate_of_nine_tenths_is_a_time_of_ten_ninths() -> None:
+    floor = provision.Crowd(5.0, 9.0, 10.0, 2.0, {"databases": 1.0})
+    for running, met in ((10.0, True), (10.1, False)):
+        crowd = provision.Crowd(6.0, running, 11.0, 2.0, {"database": 0.1, "API": 0.2})
+        assert provision.report([floor], [crowd]).rows[0].met is met
+
+
+def test_every_bench_can_be_asked_for_by_name() -> None:
+    for name in NAMES:
+        assert callable(importlib.import_module(f"bench.{name}").run)

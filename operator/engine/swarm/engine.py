@@ -46,6 +46,7 @@ from skep.operator.engine.swarm.parse import (
     parse_task,
     running_count,
 )
+from skep.operator.engine.swarm.poll import Poll, time_poll
 from skep.operator.engine.swarm.render import Names, render_network, render_service
 from skep.operator.errors import EngineRefused, EngineUnavailable, NotFound, SkepError
 
@@ -359,6 +360,10 @@ class SwarmEngine:
     async def places(self, service: str) -> tuple[Place, ...]:
         """Where a service's running tasks are, and which of them this very engine runs."""
         return await nodes.places(self.api, service)
+
+    async def time_poll(self) -> Poll:
+        """How long a look of the edge at everything takes, from here."""
+        return await time_poll(self.api)
 
     async def exec_in_task(self, service: str, command: Iterable[str]) -> tuple[int, str]:
         """Exit code and output of *command* in a task on this very node. Raises NotFound: the message names the node."""

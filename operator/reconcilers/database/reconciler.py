@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from skep.operator import names
-from skep.operator.errors import TerminalError, TransientError
+from skep.operator.errors import DatabaseUnavailable, TerminalError, TransientError
 from skep.operator.keys import RootKey
 from skep.operator.loop.registry import DONE, Result
 from skep.operator.reconcilers import drift, secret
@@ -116,9 +116,15 @@ async def trace(server: Server, tenant: str) -> Database | None:
 
     Raises TerminalError for two databases of one name (a retained one and its successor): a person must decide. A
     server that does not answer raises too: a new identity must not be minted because an old one could not be seen.
+    It does not if this operator saw before what is on the server, and nothing of *tenant* among it.
     """
     prefix = f"t_{tenant}_"
-    catalog = await server.seek(prefix)
+    try:
+        catalog = await server.seek(prefix)
+    except DatabaseUnavailable:
+        if server.never_had(prefix):
+            return None
+        raise
     found = [
         each
         for each in catalog.databases.values()

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 OURS = ("t\\_%", "skep\\_%")  # LIKE patterns of everything skep makes on a server
 POOL_MAX = 8  # PostgreSQL clones 78 databases a second at 8 connections and gains nothing beyond
 RACES = 6  # tries of one statement; together 0.3 s
+QUIET_S = 1.0  # a server that could not be reached is not tried again for so long: workers are for those of others
 CALL_S = 30.0  # CREATE and DROP DATABASE may wait for a checkpoint
 
 # A session of the operator inside a tenant's database must resolve no name that the tenant could have made.
@@ -56,7 +57,7 @@ def translate(error: Exception, where: str) -> SkepError:
         return TerminalError(f"{where}: {error.args[0]} ({state})", reason="DatabaseError")
     return DatabaseUnavailable(
         f"{where} cannot be reached: {error or type(error).__name__}",
-        remedy="is the server up? its tasks: `docker service ps skep_postgres`",
+        remedy="is the server up? `docker service ls --filter label=skep.database`",
         retry_after_s=2.0,
     )
 
@@ -98,6 +99,10 @@ class Server:
         self._term = 0  # of the pool
         self._opening = asyncio.Lock()
         self._catalog: Catalog | None = None
+        self._last: Catalog | None = None  # the newest whole catalog, kept while the server is away
+        self._last_term = 0  # in which it was read: what another leader made since is not in it
+        self._away: SkepError | None = None  # what was said when it could not be reached, and until when that holds
+        self._quiet_until = float("-inf")
         self.silent = False  # it did not answer when it was asked last
 
     @property
@@ -149,9 +154,23 @@ class Server:
                 )
             return self._pool
 
+    @contextlib.contextmanager
+    def _reached(self, where: str) -> Iterator[None]:
+        """Errors of the driver as ours. If the server was just out of reach, the same is raised at once."""
+        if self._away is not None and asyncio.get_running_loop().time() < self._quiet_until:
+            raise DatabaseUnavailable(self._away.message, remedy=self._away.remedy, retry_after_s=2.0)
+        try:
+            with _translated(where):
+                yield
+        except SkepError as error:
+            if isinstance(error.__cause__, OSError):  # refused, no such host, timed out: each would hold up a worker
+                self._away, self.silent = error, True
+                self._quiet_until = asyncio.get_running_loop().time() + QUIET_S
+            raise
+
     async def execute(self, statements: Iterable[str]) -> None:
         """Each statement on its own, on the maintenance database."""
-        with _translated(self.where):
+        with self._reached(self.where):
             async with (await self._maintenance()).acquire(timeout=10.0) as connection:
                 for statement in statements:
                     self._fence.check()
@@ -160,7 +179,7 @@ class Server:
     @contextlib.asynccontextmanager
     async def inside(self, database: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         """A short session in one database; superusers may enter one whose limit is 0."""
-        with _translated(f"{self.where}, database {database}"):
+        with self._reached(f"{self.where}, database {database}"):
             maintenance = await self._maintenance()
             term = self._term
             connection = await asyncpg.connect(
@@ -188,8 +207,9 @@ class Server:
         if closing := close_shared(found):
             log.info("shared databases closed to PUBLIC", extra={"server": self.spec.name})
             await self.execute(closing)
-        self._catalog, self.silent = found, False
-        return self._catalog
+        self._catalog = self._last = found
+        self._last_term = self._term
+        return found
 
     @property
     def known(self) -> Catalog | None:
@@ -205,20 +225,34 @@ class Server:
         newer = await self._read(tuple(_pattern(name) for name in sorted(names)))
         kept = self._catalog if self._catalog is not None else Catalog(newer.system_id)
         self._catalog = kept.merged(newer, names)
+        if self._last is not None:
+            self._last = self._catalog if kept is self._last else self._last.merged(newer, names)
         return self._catalog
 
     async def seek(self, prefix: str) -> Catalog:
         """What is there under names that begin with *prefix*, asked now; the kept catalog stays as it is."""
         return await self._read((_pattern(prefix) + "%",))
 
+    def never_had(self, prefix: str) -> bool:
+        """Whether nothing under names that begin with *prefix* was there when this operator saw everything last.
+
+        Only the leader makes databases, so what it knows stays true while the server is away. False if it never saw
+        the server.
+        """
+        if self._last is None or self._last_term != self._fence.term:
+            return False
+        return not any(name.startswith(prefix) for name in self._last.databases)
+
     def forget(self) -> None:
         """The server could not be asked: what was kept may be old, so the next reader asks again."""
         self._catalog, self.silent = None, True
 
     async def _read(self, patterns: tuple[str, ...]) -> Catalog:
-        with _translated(self.where):
+        with self._reached(self.where):
             async with (await self._maintenance()).acquire(timeout=10.0) as connection:
-                return catalog.parse(await connection.fetchval(catalog.QUERY, list(patterns)), self._catalog)
+                found = catalog.parse(await connection.fetchval(catalog.QUERY, list(patterns)), self._catalog)
+        self.silent = False
+        return found
 
     async def close(self) -> None:
         if self._pool is not None:
@@ -230,6 +264,11 @@ class Server:
                 log.warning("sessions do not end", extra={"server": self.spec.name})
             finally:
                 pool.terminate()  # of no effect on one that is closed
+
+
+def _address(spec: DatabaseServer) -> DatabaseServer:
+    """What of *spec* is said to reach the server: all but its capacity."""
+    return spec.model_copy(update={"capacity": 1})
 
 
 def _pattern(name: str) -> str:
@@ -247,7 +286,12 @@ class Servers:
 
     async def adopt(self, platform: Platform) -> None:
         before = self._servers
-        kept = {name: server for name, server in before.items() if server.spec in platform.spec.databases}
+        kept: dict[str, Server] = {}
+        for spec in platform.spec.databases:
+            server = before.get(spec.name)
+            if server is not None and _address(server.spec) == _address(spec):
+                server.spec = spec  # its capacity may differ
+                kept[spec.name] = server
         self._servers = {
             spec.name: kept.get(spec.name) or Server(spec, self._settings, self._fence, self._hive)
             for spec in platform.spec.databases

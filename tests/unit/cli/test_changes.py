@@ -163,12 +163,12 @@ async def test_the_view_sees_what_the_operator_sees(engine: MemoryEngine) -> Non
     assert view.documents()["Tenant", "acme"][0].label == "default r1"
 
 
-async def test_a_view_costs_four_lists(engine: MemoryEngine) -> None:
+async def test_a_view_costs_five_lists(engine: MemoryEngine) -> None:
     calls: list[str] = []
     engine.on_call = lambda call: calls.append(call.method) if call.phase == "before" else None
     await look(engine)
     engine.on_call = None
-    assert sorted(calls) == ["list_configs", "list_configs", "list_secrets", "list_services"]
+    assert sorted(calls) == ["list_configs", "list_configs", "list_networks", "list_secrets", "list_services"]
 
 
 async def test_an_empty_engine_has_an_empty_view() -> None:

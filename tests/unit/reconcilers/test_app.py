@@ -47,7 +47,7 @@ def secret(name: str, *, uid: str | None = UID) -> Secret:
 def test_the_settings_file_keeps_the_contract() -> None:
     assert settings_of("app: {settings: {language: fr}}\n") == {
         "tenant": "acme", "uid": UID, "displayName": "Acme", "secure": False, "proxies": ["10.0.0.2"],
-        "drainSeconds": app.DRAIN_S, "settings": {"language": "fr"},
+        "drainSeconds": 7.0, "settings": {"language": "fr"},
         "database": {
             "host": "postgres", "port": 5432, "name": "t_acme_01234567", "user": "t_acme_01234567_a", "poolMax": 9,
         },
@@ -114,7 +114,15 @@ def test_the_monitor_outlasts_what_it_watches() -> None:
     health = app.HEALTH
     assert app.UPDATE.monitor_s > health.start_period_s + health.interval_s * health.retries
     assert app.UPDATE.failure_action == "rollback"
-    assert app.STOP_GRACE_S > app.DRAIN_S > app.PROXY_REFRESH_S
+
+
+@pytest.mark.parametrize("refresh_s", [2.0, 15.0, 60.0])
+def test_an_ending_task_serves_until_the_edge_has_looked(refresh_s: float) -> None:
+    slow = replace(SETTINGS, refresh_s=refresh_s)
+    file = app.settings_file(make_record(), PLATFORM, slow)
+    told = json.loads(file.body)["drainSeconds"]
+    assert told > refresh_s
+    assert app.desire(make_record(), file, IMAGE).stop_grace_s > told + 10
 
 
 INSIDE: list[tuple[str, Any]] = [

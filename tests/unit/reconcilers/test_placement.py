@@ -132,3 +132,14 @@ def test_exhaustion_is_told_before_it_bites() -> None:
         "network edge-1: 9 of 10 addresses",
     ]
     assert Fill("edge", "e", 0, 0).is_nearly_full
+
+
+def test_a_server_that_is_away_comes_last() -> None:
+    assert place(new(), PLATFORM, {"server/two": 2}, {}, away={"one"}).server == "two"
+    assert place(new(), PLATFORM, {"server/two": 3}, {}, away={"one"}).server == "one", "it may come back"
+
+
+def test_a_network_that_nobody_made_comes_last() -> None:
+    room = {"edge-2": 10, "data-1": 10, "data-2": 10}
+    assert place(new(), PLATFORM, {"edge/edge-2": 4}, room).edge_network == "edge-2"
+    assert place(new(), PLATFORM, {"edge/edge-2": 10}, room).edge_network == "edge-1"

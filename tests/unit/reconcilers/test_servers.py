@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import asyncpg
 import pytest
 
 from skep.operator.errors import DatabaseUnavailable, SkepError, TerminalError, TransientError
 from skep.operator.fence import Unfenced
-from skep.operator.reconcilers.database.servers import Servers, translate
+from skep.operator.reconcilers.database.servers import Server, Servers, translate
 from skep.operator.settings import Settings
 from tests.unit.crds.documents import make_platform
 
@@ -56,8 +59,30 @@ async def test_only_a_server_whose_address_changed_is_a_new_one() -> None:
     before = servers.get("main")
     await servers.adopt(make_platform("brake: {count: 3}\n"))
     assert servers.get("main") is before
+    roomier = make_platform()
+    spec = roomier.spec.databases[0].model_copy(update={"capacity": 7})
+    await servers.adopt(roomier.model_copy(update={"spec": roomier.spec.model_copy(update={"databases": (spec,)})}))
+    assert servers.get("main") is before
+    assert before.spec.capacity == 7
     moved = make_platform()
     databases = (moved.spec.databases[0].model_copy(update={"port": 6000}),)
     await servers.adopt(moved.model_copy(update={"spec": moved.spec.model_copy(update={"databases": databases})}))
     assert servers.get("main") is not before
     assert len(servers.all()) == 1
+
+
+async def test_a_server_out_of_reach_is_not_tried_by_every_worker() -> None:
+    """Nobody listens on the port: the first finds out, the others are told at once."""
+    settings = replace(Settings(), addresses=("postgres=127.0.0.1:1",), secrets_dir=Path(__file__).parent)
+    spec = make_platform().spec.databases[0].model_copy(update={"secret": Path(__file__).name})
+    server = Server(spec, settings, Unfenced())
+    said = []
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable) as caught:
+            await server.refresh()
+        said.append(str(caught.value))
+    assert "Connect call failed" in said[0]
+    assert said[1] == said[0], "or a status would be written for each"
+    assert server.silent
+    assert not server.never_had("t_acme_"), "it was never seen, so who knows"
+    await server.close()

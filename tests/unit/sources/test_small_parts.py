@@ -69,9 +69,9 @@ def test_requests_have_names_of_their_own() -> None:
 
 
 def test_an_announcement_survives_its_labels() -> None:
-    word = Announcement("1.0", "k1", "abc", ("10.0.0.1", "tasks.traefik"), ("postgres=127.0.0.1:5432",), ":8080")
+    word = Announcement("1.0", "k1", "abc", ("10.0.0.1", "tasks.traefik"), ("postgres=127.0.0.1:5432",), ":8080", 15.0)
     assert Announcement.from_labels(word.labels()) == word
-    assert word.settings().proxies == word.proxies
+    assert (word.settings().proxies, word.settings().refresh_s) == (word.proxies, 15.0)
 
 
 def test_an_announcement_of_an_older_operator_says_less() -> None:
