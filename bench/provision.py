@@ -67,7 +67,7 @@ def run() -> Report:
     floors: list[Crowd] = []
     crowds: list[Crowd] = []
     with tempfile.TemporaryDirectory(prefix="skep-bench-") as scratch, outer_engine() as client:
-        tags = {"app": images.app(client), "traefik": images.traefik(client), "postgres": images.postgres(client)}
+        tags = images.stack(client)
         with running_swarm(client, images.node(client)) as swarm:
             swarm.load_image(*tags.values())
             with on_swarm(swarm, tags, Path(scratch)) as hive:

@@ -33,9 +33,10 @@ def hive(
     app_image: str,
     traefik_image: str,
     postgres_image: str,
+    redis_image: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Hive]:
-    images = {"app": app_image, "traefik": traefik_image, "postgres": postgres_image}
+    images = {"app": app_image, "traefik": traefik_image, "postgres": postgres_image, "redis": redis_image}
     with on_swarm(swarm, images, tmp_path_factory.mktemp("several"), small=True) as hive:
         shutil.copytree(ROOT / "swarm", hive.work / "swarm")
         yield hive
