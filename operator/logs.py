@@ -1,6 +1,6 @@
 """Logging: one event per line, a constant message plus keys; JSON where nobody watches, text on a terminal.
 
-What a line belongs to is bound once (`bind`, `bound`) and stands on every line that follows, also on those of modules
+What a line belongs to is bound once (`bind`, `bind_more`) and stands on every line that follows, also on those of modules
 that know nothing of it: a reconcile binds `tenant`, `generation` and `reconciler`.
 """
 
@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TextIO
@@ -26,11 +25,12 @@ def bind(**keys: object) -> None:
     _bound.set(keys)
 
 
-@contextmanager
-def bound(**keys: object) -> Iterator[None]:
-    """Lines of this block carry *keys* besides what is bound. After an error they stay: whoever handles it tells more."""
-    before = _bound.set({**_bound.get(), **keys})
-    yield
+def bind_more(**keys: object) -> Token[Mapping[str, object]]:
+    """Lines carry *keys* too, besides what is bound, until `unbind`."""
+    return _bound.set({**_bound.get(), **keys})
+
+
+def unbind(before: Token[Mapping[str, object]]) -> None:
     _bound.reset(before)
 
 

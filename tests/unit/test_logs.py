@@ -60,8 +60,9 @@ def test_a_line_on_a_terminal_is_for_people(restored: None) -> None:
 
 def test_what_is_bound_stands_on_every_line_until_the_next_is_bound(stream: io.StringIO) -> None:
     logs.bind(tenant="acme", generation=3)
-    with logs.bound(reconciler="database"):
-        log.info("one")
+    before = logs.bind_more(reconciler="database")
+    log.info("one")
+    logs.unbind(before)
     log.info("two", extra={"generation": 4})
     logs.bind(tenant="birch")
     log.info("three")
@@ -73,13 +74,10 @@ def test_what_is_bound_stands_on_every_line_until_the_next_is_bound(stream: io.S
     ]
 
 
-def test_after_an_error_the_line_that_tells_it_still_names_the_reconciler(stream: io.StringIO) -> None:
+def test_what_is_not_unbound_stands_on_the_line_that_tells_the_error(stream: io.StringIO) -> None:
     logs.bind(tenant="acme")
-    try:
-        with logs.bound(reconciler="app"):
-            raise ValueError("x")
-    except ValueError as error:
-        log.error("reconcile failed", exc_info=error)
+    logs.bind_more(reconciler="app")
+    log.error("reconcile failed", exc_info=ValueError("x"))
     (line,) = lines(stream)
     assert (line["tenant"], line["reconciler"]) == ("acme", "app")
     assert "ValueError: x" in line["exception"]
