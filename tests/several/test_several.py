@@ -101,6 +101,9 @@ ELSEWHERE = {
     "skep init --networks 2": "tests/e2e/hives.py prepares the hive so",
     "SKEP_NETWORKS=2 swarm/prepare": "the same, by the plain Docker way",
     f"{STACK} skep": "the same; it deploys these files",
+    "SKEP_REFRESH_S=5 docker stack deploy --compose-file swarm/skep.yml skep": (
+        "it would leave the further networks; tests/unit/test_stack_files.py reads what it does"
+    ),
     "SKEP_DATABASE=postgres-2 docker stack deploy --compose-file swarm/database.yml skep-postgres-2": (
         "here are three data networks; the longer line below it is typed"
     ),
