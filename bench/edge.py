@@ -37,6 +37,7 @@ LAGS = int(os.environ.get("BENCH_EDGE_LAGS", "5"))
 WINDOW_S = 15.0  # of CPU at least; two periods if that is more
 POLL = Aim(0.5, "ratio")  # of the period, as `skep doctor` has it
 NETWORK = "skep-edge-1"
+ANSWERS = "/healthz"  # of the probe, which has nothing else to show
 THROTTLE_S = 2.0  # Traefik takes up changes no more often
 
 
@@ -163,7 +164,7 @@ def traefik(swarm: TestSwarm, image: str, refresh_s: int) -> Iterator[None]:
 
 def measure(swarm: TestSwarm, fleet: Fleet, refresh_s: int) -> Found:
     edge = (swarm.nodes[0].address, 80)
-    first_answers(edge, [fleet.hosts[-1]])
+    first_answers(edge, [fleet.hosts[-1]], path=ANSWERS, within_s=60.0)
     time.sleep(refresh_s)
     node = swarm.nodes[0].container
     window_s = max(WINDOW_S, 2.0 * refresh_s)
@@ -178,7 +179,7 @@ def measure(swarm: TestSwarm, fleet: Fleet, refresh_s: int) -> Found:
         host = f"h{secrets.token_hex(4)}.test"
         asyncio.run(fleet.add_host(host))
         began = time.time()
-        lags.append(first_answers(edge, [host])[host] - began)
+        lags.append(first_answers(edge, [host], path=ANSWERS)[host] - began)
     assert status_of(edge, "nobody.test") == 404
     return Found(fleet.size, refresh_s, tuple(lags), engine, proxy, asyncio.run(fleet.poll_s()))
 

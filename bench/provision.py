@@ -150,7 +150,7 @@ def let_go(hive: Hive, source: str, crowd: Sequence[str], folder: Path) -> None:
         (folder / f"{name}.yaml").unlink()
     hive.skep("apply", folder, "--source", source, "--prune")
     hive.until(lambda: hive.items("sources")[source]["status"]["heldDeletions"], what="the brake holds")
-    hive.skep("approve", "deletions", source)
+    hive.skep("approve", "deletions", source, "--yes")
     gone(hive, [f"skep-{name}-web" for name in crowd[1:]])
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from importlib.metadata import version
 from pathlib import Path
 
 from skep.crds.reader import read_path
+from skep.operator import names
 from skep.operator.cli.command import EXIT_FAILED, Shared
 from skep.operator.cli.declare import DEFAULT_SOURCE, count, publish_reading, tell, wait_ready
 from skep.operator.cli.init import Plan, prepare
@@ -18,6 +21,7 @@ from skep.operator.engine.swarm import SwarmEngine
 from skep.operator.errors import NotFound, SkepError, UsageError
 
 STACK = Path("swarm/skep.yml")
+FIRST_NETWORKS = frozenset({"skep-control", "skep-edge-1", "skep-data-1"})
 SERVICES = ("skep_postgres", "skep_redis", "skep_traefik", "skep_operator")
 
 
@@ -31,7 +35,7 @@ async def up(shared: Shared, path: Path | None, *, timeout_s: float) -> int:
     engine = SwarmEngine(host)
     try:
         await prepare(engine, Plan(yes=False))
-        await _deploy(environment)
+        await _deploy(environment, stack_files({each.name for each in await engine.list_networks(label=names.NETWORK)}))
         for name in SERVICES:
             await _running(engine, name, deadline)
         if path is None:
@@ -67,8 +71,23 @@ def _group(host: str) -> str:
     )
 
 
-async def _deploy(environment: dict[str, str]) -> None:
-    command = ("docker", "stack", "deploy", "--compose-file", str(STACK), "skep")
+def stack_files(networks: AbstractSet[str]) -> tuple[Path, ...]:
+    """The stack, and a file for each further network: without it Traefik or PostgreSQL would leave that one.
+
+    Raises UsageError for a network that has no file.
+    """
+    found = [STACK]
+    for name in sorted(networks - FIRST_NETWORKS):
+        file = STACK.with_name(f"{name.removeprefix('skep-')}.yml")
+        if not file.exists():
+            raise UsageError(f"there is no {file} for network {name}", remedy="docs/grow.md says how to make it")
+        found.append(file)
+    return tuple(found)
+
+
+async def _deploy(environment: dict[str, str], files: Iterable[Path]) -> None:
+    parts = [part for file in files for part in ("--compose-file", str(file))]
+    command = ("docker", "stack", "deploy", *parts, "skep")
     try:
         process = await asyncio.create_subprocess_exec(
             *command, env=environment, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE

@@ -45,6 +45,7 @@ def hive(
 def type_in(hive: Hive, line: str, more: str = "") -> str:
     """A line of docs/grow.md as a person types it, and what only this rig needs *more*."""
     assert line in shown(), f"docs/grow.md does not show `{line}`"
+    typed.add(line)
     done = subprocess.run(
         ["bash", "-c", f"{line} {more}"],
         cwd=hive.work,
@@ -96,6 +97,20 @@ def platform(hive: Hive, *, networks: int, servers: tuple[dict[str, Any], ...]) 
     )
 
 
+# Lines of docs/grow.md that only the fixture can have typed, or none of the rig's networks let anybody type.
+ELSEWHERE = {
+    "skep init --networks 2": "tests/e2e/hives.py prepares the hive so",
+    "SKEP_NETWORKS=2 swarm/prepare": "the same, by the plain Docker way",
+    f"{STACK} skep": "the same; it deploys these files",
+    "SKEP_REFRESH_S=5 docker stack deploy --compose-file swarm/skep.yml skep": (
+        "it would leave the further networks; tests/unit/test_stack_files.py reads what it does"
+    ),
+    "SKEP_DATABASE=postgres-2 docker stack deploy --compose-file swarm/database.yml skep-postgres-2": (
+        "here are three data networks; the longer line below it is typed"
+    ),
+}
+typed: set[str] = set()
+
 MAIN = {"name": "main", "host": "postgres"}
 SECOND = {"name": "second", "host": "postgres-2"}
 
@@ -140,7 +155,7 @@ def test_tenants_spread_over_all_networks_and_stay_where_they_are(hive: Hive) ->
     }  # fmt: skip
     assert all(hive.status_of(f"{name}.localhost") == 200 for name in EIGHT[:4])
     for container in hive.containers("skep_operator"):
-        container.kill("SIGKILL")
+        container.kill("SIGTERM")
     declare(hive, tenant(EIGHT[0], displayName="Edited"))
     hive.until(lambda: "Edited" in hive.browser(f"{EIGHT[0]}.localhost").get("/").text, what="the edit arrived")
     assert networks_of(hive, EIGHT[:4]) == before
@@ -259,6 +274,11 @@ def test_a_task_that_finds_no_address_is_told(hive: Hive) -> None:
     finally:
         hive.service("squatter").remove()
     hive.until(lambda: hive.phase("homeless") == "Ready", within_s=120, what="addresses are free again")
+
+
+def test_every_line_of_the_page_was_typed() -> None:
+    assert typed, "run the file as a whole"
+    assert set(shown()) == typed | ELSEWHERE.keys()
 
 
 def _states(hive: Hive, service: str) -> Counter[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from skep.operator.engine.swarm.api import Api, Json, segment
@@ -34,18 +35,18 @@ async def time_poll(api: Api) -> Poll:
     running = sum(int((each.get("ServiceStatus") or {}).get("RunningTasks") or 0) for each in services)
     step = max(1, len(services) // SAMPLE)
     asked = services[::step][:SAMPLE]
-    tasks_s = node_s = 0.0
-    nodes_asked = 0
+    tasks_s: list[float] = []
+    node_s: list[float] = []
     for service in asked:
         took, tasks = await _timed(lambda service=service: _tasks(api, service))  # type: ignore[misc]  # a bound default
-        tasks_s += took
+        tasks_s.append(took)
         for node in {task["NodeID"] for task in tasks or () if task.get("NodeID")}:
-            node_s += (await _timed(lambda node=node: api.get(f"nodes/{segment(node)}")))[0]  # type: ignore[misc]
-            nodes_asked += 1
-    if asked:
-        spent += tasks_s / len(asked) * len(services)
-    if nodes_asked:
-        spent += node_s / nodes_asked * running
+            node_s.append((await _timed(lambda node=node: api.get(f"nodes/{segment(node)}")))[0])  # type: ignore[misc]
+    # Medians: one answer that was held up would be reckoned for hundreds.
+    if tasks_s:
+        spent += median(tasks_s) * len(services)
+    if node_s:
+        spent += median(node_s) * running
     return Poll(spent, len(services), running)
 
 
