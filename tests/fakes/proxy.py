@@ -21,14 +21,15 @@ class Proxy:
     """*host* and *port* are where it leads. Set *mode* and *delay_s* at any time; open connections feel it too.
 
     hang: nothing moves any more, in open connections and new ones. cut: connections are closed in their middle.
-    refuse: nobody listens. *lie* is asked with the path of each HTTP request: a body to answer with, in the engine's
-    place and with 200, or None.
+    refuse: nobody listens. *mute* says of an HTTP path whether its answer begins and then falls silent, the connection
+    open. *lie* is asked with each path, too: a body to answer with, in the engine's place and with 200, or None.
     """
 
     def __init__(self, host: str, port: int, *, listen: str = "127.0.0.1") -> None:
         self.port = 0
         self.delay_s = 0.0
         self.lie: Callable[[str], bytes | None] = lambda path: None
+        self.mute: Callable[[str], bool] = lambda path: False
         self.passed = 0
         self.hurt: Counter[str] = Counter()
         self.most = 0  # connections open at once
@@ -89,7 +90,8 @@ class Proxy:
                 return
             there, onward = await asyncio.open_connection(*self._target)
             try:
-                ways = (self._carry(reader, onward, writer), self._carry(there, writer))
+                silent = asyncio.Event()
+                ways = (self._requests(reader, onward, writer, silent), self._answers(there, writer, silent))
                 done = [asyncio.ensure_future(way) for way in ways]
                 try:
                     await asyncio.wait(done, return_when=asyncio.FIRST_COMPLETED)
@@ -106,24 +108,43 @@ class Proxy:
             self._clients.discard(task)
             writer.close()
 
-    async def _carry(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back: asyncio.StreamWriter | None = None
+    async def _requests(
+        self,
+        reader: asyncio.StreamReader,
+        onward: asyncio.StreamWriter,
+        back: asyncio.StreamWriter,
+        silent: asyncio.Event,
     ) -> None:
-        """One way; *back* leads to who asks, where this is the way of requests."""
         with contextlib.suppress(OSError):
             while piece := await reader.read(PIECE):
                 await self._through()
-                if back is not None and piece.startswith(b"GET ") and (body := self._lied(piece)) is not None:
-                    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
-                    back.write(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-                    await back.drain()
-                    return
+                if piece.startswith(b"GET "):
+                    path = piece.split(b" ", 2)[1].decode()
+                    if (body := self._lied(path)) is not None:
+                        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+                        back.write(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+                        await back.drain()
+                        return
+                    if self.mute(path):
+                        silent.set()
                 self.passed += 1
+                onward.write(piece)
+                await onward.drain()
+
+    async def _answers(self, there: asyncio.StreamReader, writer: asyncio.StreamWriter, silent: asyncio.Event) -> None:
+        begun = False
+        with contextlib.suppress(OSError):
+            while piece := await there.read(PIECE):
+                await self._through()
+                if silent.is_set() and begun:
+                    self.hurt["silent"] += 1
+                    continue
+                begun = silent.is_set()
                 writer.write(piece)
                 await writer.drain()
 
-    def _lied(self, request: bytes) -> bytes | None:
-        body = self.lie(request.split(b" ", 2)[1].decode())
+    def _lied(self, path: str) -> bytes | None:
+        body = self.lie(path)
         if body is not None:
             self.hurt["lie"] += 1
         return body
