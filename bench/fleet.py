@@ -155,6 +155,8 @@ class Fleet:
         finding = status.Finding("Suspended", 1, "Suspended", "suspended by its declaration", urls, record.spec.image)
         report = status.report(finding, None, record.created_at)
         own = app.owner_labels(record)
+        file_id: str
+        secret_id: str
         _, _, file_id, secret_id = await asyncio.gather(
             self.engine.create_config(names.record(record.name), records.data_of(record), records.labels_of(record)),
             self.engine.create_config(

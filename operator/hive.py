@@ -39,6 +39,7 @@ from skep.operator.reconcilers.cache.servers import Caches
 from skep.operator.reconcilers.database.servers import Server, Servers
 from skep.operator.reconcilers.database.template import Templates
 from skep.operator.reconcilers.roster import Roster
+from skep.operator.reconcilers.strangers import strangers
 from skep.operator.reconcilers.subject import Images, Ports
 from skep.operator.reconcilers.world import World
 from skep.operator.scrape import Known, TenantSeries
@@ -107,6 +108,7 @@ class Hive:
         self._requests_due = asyncio.Event()
         self._resync_due = asyncio.Event()
         self._took_up = asyncio.Event()  # everything was seen once by who leads now
+        self._strangers: tuple[str, ...] = ()  # as last told
         self._listed_in = 0  # the reign in which the last list began
         self._stopping = asyncio.Event()
         self._draw = random.Random()  # noqa: S311 - jitter, not a secret
@@ -243,12 +245,21 @@ class Hive:
             await asyncio.gather(self._ports.servers.refresh(), self._ports.caches.refresh())
             for name in self._names():
                 self.queue.add(name, Lane.RESYNC)
+            self._tell_strangers()
         self.synced_at = self.clock.monotonic()
         metrics.resyncs.inc()
         self._requests_due.set()
         if leads and reign == self.lease.reign and self.lease.leading.is_set():
             self._took_up.set()
         self.ready.set()
+
+    def _tell_strangers(self) -> None:
+        """Once for each, not once a resync."""
+        found = strangers(self.world, self._roster, {*self.fleet.tenants, *self.fleet.absent})
+        for each in found:
+            if each not in self._strangers:
+                log.warning("not ours, though it carries our labels: left alone", extra={"object": each})
+        self._strangers = found
 
     async def _follow(self) -> None:
         """Hints; each new stream begins with a full list, because whatever happened before it was missed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
@@ -328,7 +328,7 @@ async def apply(actions: Iterable[Action], record: Record, world: World) -> None
                 try:
                     await world.create_config(file.name, file.body, labels)
                 except NameTaken:  # named by its content: whoever made it made the same
-                    await world.find_config(file.name)
+                    await _claim(file, labels, await world.find_config(file.name), world)
             case CreateService(spec=spec):
                 try:
                     await world.create_service(spec)
@@ -369,12 +369,27 @@ def server_of(platform: Platform, name: str) -> DatabaseServer:
     )
 
 
+async def _claim(file: AppFile, labels: Mapping[str, str], found: Config | None, world: World) -> None:
+    """Put right the labels of a settings file that lost them. Raises TerminalError for one with another content."""
+    if found is None:
+        return
+    if found.data != file.body:
+        raise TerminalError(
+            f"config {file.name} belongs to somebody else",
+            reason="NotOurs",
+            remedy=f"remove it: `docker config rm {file.name}`; it is made again",
+        )
+    if dict(found.labels) != labels:
+        await world.label_config(found, labels)
+
+
 @tenants.reconciler("settings", after=("secrets",))
 async def write_settings(subject: Subject) -> Result:
     """The settings file goes first: the schema job reads the same one."""
     record, world = subject.known, subject.ports.world
     file = settings_file(record, subject.platform, subject.ports.settings)
-    if file.name not in {config.name for config in world.configs_of(subject.name, "settings")}:
+    observed = {config.name: config for config in world.configs_of(subject.name, "settings")}.get(file.name)
+    if observed is None or dict(observed.labels).get(names.UID) != record.uid:
         drifted = drifts.is_settled(subject, secret.mounts(subject.known))
         await apply((CreateFile(file),), record, world)
         if drifted:

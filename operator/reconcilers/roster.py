@@ -37,6 +37,13 @@ class Roster:
             self._parsed = {object_id: known for object_id, known in self._parsed.items() if object_id in ids}
         return found
 
+    def is_damaged(self, config: Config) -> bool:
+        try:
+            self._parse(config)
+        except TerminalError:
+            return True
+        return False
+
     def _parse(self, config: Config) -> Record:
         known = self._parsed.get(config.id)
         if known is None or known[0] != config.version:

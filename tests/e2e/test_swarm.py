@@ -10,7 +10,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.e2e.hives import ROOT, Hive, deploy, inside, tenant
+from tests.e2e.hives import ROOT, Hive, deploy, inside, plan, tenant
 from tests.e2e.load import Load
 from tests.e2e.tls import https_get, self_signed
 from tests.rig import images
@@ -200,6 +200,20 @@ def test_no_bad_answer_during_an_image_update_at_20_requests_a_second(
         hive.until(lambda: load.sent > sent + 400, what="past the last drain")
     assert load.bad == []
     assert hive.service("skep-busy-web").attrs["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"].startswith(newer)
+
+
+@pytest.mark.fault(27)
+def test_no_bad_answer_during_an_edit_of_a_plan_at_20_requests_a_second(hive: Hive) -> None:
+    hive.declare(plan("crowded"), tenant("eager", "crowded"), source="eager")
+    before = hive.running_tasks("skep-eager-web")
+    with Load(hive.browser("eager.localhost")) as load:
+        hive.until(lambda: load.sent > 20, what="the load runs")
+        edited = plan("crowded", database={"connectionLimit": 9}, app={"resources": {"memory": "200Mi"}})
+        hive.declare(edited, tenant("eager", "crowded"), source="eager")
+        hive.until(lambda: not (before & hive.running_tasks("skep-eager-web")), what="every task is new")
+        sent = load.sent
+        hive.until(lambda: load.sent > sent + 400, what="past the last drain")
+    assert load.bad == []
 
 
 @pytest.mark.fault(27)

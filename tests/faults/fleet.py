@@ -12,6 +12,7 @@ import asyncpg
 
 from skep.operator import names
 from skep.operator.engine.rules import files
+from tests.faults.simulation import Simulation, simulated
 from tests.hive.conftest import PLAN, Rig, tenant
 from tests.hive.conftest import PLATFORM as BASE
 
@@ -120,6 +121,33 @@ async def views(rig: Rig) -> dict[str, dict[str, object]]:
         view["settings that nothing needs"] = len(settings - needed)
         found[name] = {key: plainly(name, str(value)) for key, value in view.items()}
     return found
+
+
+async def fresh(rig: Rig) -> dict[str, dict[str, object]]:
+    """Everything that may be declared, declared at once to a fresh and undisturbed operator: views by what it is."""
+    kinds = {f"{variant}{policy.lower()}": (variant, policy) for variant in VARIANTS for policy in POLICIES}
+    fleet = Fleet({name: policy for name, (_, policy) in kinds.items()})
+    async with simulated(rig, 0, disturbed=False) as simulation:
+        simulation.begin()
+        for name, (variant, _) in kinds.items():
+            fleet.declare(name, variant)
+        await fleet.publish(rig)
+        await simulation.rest()
+        told = {name: rig.status(name) for name in kinds}
+        assert {each.phase for each in told.values() if each is not None} == {"Ready", "Suspended"}, told
+        found = await views(rig)
+    assert found.keys() == kinds.keys()
+    return {" ".join(kinds[name]): view for name, view in found.items()}
+
+
+async def adopt(rig: Rig, simulation: Simulation, fleet: Fleet) -> None:
+    """Who came back after a retained deletion waits for a person, who says yes."""
+    for name in fleet.declared:
+        report = rig.status(name)
+        ready = report.condition("Ready") if report is not None else None
+        if ready is not None and ready.reason == "NameRetained":
+            await rig.ask("approve-adopt", name)
+    await simulation.rest()
 
 
 async def check(rig: Rig, fleet: Fleet, reference: Mapping[str, Mapping[str, object]]) -> None:

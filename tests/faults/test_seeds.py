@@ -11,11 +11,11 @@ from random import Random
 import pytest
 
 from skep.operator import names
-from tests.faults.fleet import POLICIES, VARIANTS, Fleet, check, check_lives, check_writes, views
+from tests.faults.fleet import POLICIES, VARIANTS, Fleet, adopt, check, check_lives, check_writes, fresh
 from tests.faults.simulation import Faults, Simulation, simulated
 from tests.hive.conftest import Rig
 
-IN_CI = 200
+IN_CI = 160
 BATCH = 20  # seeds in one test: a fixture costs as much as a seed
 fired: Counter[str] = Counter()  # over all seeds
 _reference: dict[str, dict[str, object]] = {}  # what a fresh start gives, by variant and policy
@@ -31,21 +31,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 async def reference(rig: Rig) -> dict[str, dict[str, object]]:
-    """Everything that may be declared, declared at once to a fresh and undisturbed operator."""
     if not _reference:
-        kinds = {f"{variant}{policy.lower()}": (variant, policy) for variant in VARIANTS for policy in POLICIES}
-        fleet = Fleet({name: policy for name, (_, policy) in kinds.items()})
-        async with simulated(rig, 0, disturbed=False) as simulation:
-            simulation.begin()
-            for name, (variant, _) in kinds.items():
-                fleet.declare(name, variant)
-            await fleet.publish(rig)
-            await simulation.rest()
-            told = {name: rig.status(name) for name in kinds}
-            assert {each.phase for each in told.values() if each is not None} == {"Ready", "Suspended"}, told
-            found = await views(rig)
-        _reference.update({" ".join(kinds[name]): view for name, view in found.items()})
-        assert len(_reference) == len(VARIANTS) * len(POLICIES)
+        _reference.update(await fresh(rig))
     return _reference
 
 
@@ -111,16 +98,6 @@ def meddle(rig: Rig, draw: Random) -> None:
     services = [each.spec.name for each in rig.engine.services.values() if names.UID in dict(each.spec.labels)]
     if services:
         rig.engine.edit_by_hand(draw.choice(services), replicas=draw.randint(0, 5))
-
-
-async def adopt(rig: Rig, simulation: Simulation, fleet: Fleet) -> None:
-    """Who came back after a retained deletion waits for a person, who says yes."""
-    for name in fleet.declared:
-        report = rig.status(name)
-        ready = report.condition("Ready") if report is not None else None
-        if ready is not None and ready.reason == "NameRetained":
-            await rig.ask("approve-adopt", name)
-    await simulation.rest()
 
 
 @pytest.mark.fault(1, 2, 5, 6, 11)

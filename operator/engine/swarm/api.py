@@ -145,7 +145,10 @@ class Api:
     async def _exchange(self, method: str, path: str, **call: Any) -> Any:
         """As `_read`, which says what *call* may hold, but decoded; None for an empty answer."""
         text = await self._read(method, path, **call)
-        return json.loads(text) if text.strip() else None
+        try:
+            return json.loads(text) if text.strip() else None
+        except ValueError as error:
+            raise nonsense(f"{method} /{path}", self.where) from error
 
     async def _read(
         self,
@@ -222,6 +225,14 @@ def translate(method: str, path: str, status: int, message: str) -> SkepError:
             return EngineUnavailable(f"{method} /{path} answered {status}: {message}")
 
 
+def nonsense(what: str, where: str) -> EngineUnavailable:
+    return EngineUnavailable(
+        f"{where} answered {what} with something else than the Engine API says",
+        reason="Nonsense",
+        remedy="is that address a Docker engine's, with nothing in between?",
+    )
+
+
 def segment(ref: str) -> str:
     """*ref* as one part of a path. Raises NotFound for what no object can be called: quoted, a slash would still lead on."""
     if not _REF.fullmatch(ref):
@@ -258,7 +269,7 @@ class Elements:
             self._enough = 0 if at else 2 * len(rest)
         self._rest = rest[at:]
         if final and not self._begun:
-            self.whole = self._rest.strip() in ("", "null")
+            self.whole = self._rest.strip() == "null"  # an empty answer is none: it must not read as an empty list
 
 
 def _body(body: Json | None) -> io.BytesIO | None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import json
+import logging
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar
 
 from skep.operator.engine.port import Confirm
 from skep.operator.engine.rules import check_label
@@ -34,7 +36,7 @@ from skep.operator.engine.spec import (
     Task,
 )
 from skep.operator.engine.swarm import auth, jobs, logs, nodes
-from skep.operator.engine.swarm.api import Api, Json, segment
+from skep.operator.engine.swarm.api import Api, Json, nonsense, segment
 from skep.operator.engine.swarm.nodes import Node, Place
 from skep.operator.engine.swarm.parse import (
     created_at,
@@ -49,6 +51,11 @@ from skep.operator.engine.swarm.parse import (
 from skep.operator.engine.swarm.poll import Poll, time_poll
 from skep.operator.engine.swarm.render import Names, render_network, render_service
 from skep.operator.errors import EngineRefused, EngineUnavailable, NotFound, SkepError
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _KINDS = ("config", "secret", "service", "network", "node")
 _ID = re.compile(r"[a-z0-9]{25}")
@@ -81,6 +88,22 @@ class _Kept(Generic[V]):
         return next((found[object_id] for found in self._lists.values() if object_id in found), None)
 
 
+def _understood(
+    method: Callable[Concatenate[SwarmEngine, P], Awaitable[T]],
+) -> Callable[Concatenate[SwarmEngine, P], Coroutine[Any, Any, T]]:
+    """An answer that is not shaped as the API says is the engine's failure, or that of what stands before it."""
+
+    @functools.wraps(method)
+    async def called(self: SwarmEngine, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await method(self, *args, **kwargs)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            log.warning("answer not understood", extra={"method": method.__name__}, exc_info=error)
+            raise nonsense(method.__name__, self.api.where) from error
+
+    return called
+
+
 class SwarmEngine:
     """See the port. *url* and *context* choose the manager; *registry_file* is the Docker command line's config.json."""
 
@@ -105,6 +128,7 @@ class SwarmEngine:
 
     # -- configs and secrets -------------------------------------------------------------------------------------
 
+    @_understood
     async def list_configs(self, *, label: str) -> tuple[Config, ...]:
         before = self._configs.of(label)
         found: dict[str, Config] = {}
@@ -114,6 +138,7 @@ class SwarmEngine:
         self._configs.keep(label, found)
         return tuple(sorted(found.values(), key=lambda config: config.name))
 
+    @_understood
     async def inspect_config(self, ref: str) -> Config:
         config = parse_config(await self.api.get(f"configs/{segment(ref)}"))
         if len(self._seen) >= SEEN:
@@ -121,6 +146,7 @@ class SwarmEngine:
         self._seen[config.id] = config.name
         return config
 
+    @_understood
     async def create_config(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
         return str((await self.api.post("configs/create", _object(name, data, labels)))["ID"])
 
@@ -130,6 +156,7 @@ class SwarmEngine:
     async def remove_config(self, config_id: str) -> None:
         await self.api.delete(f"configs/{segment(config_id)}")
 
+    @_understood
     async def list_secrets(self, *, label: str) -> tuple[Secret, ...]:
         before = self._secrets.of(label)
         found: dict[str, Secret] = {}
@@ -139,9 +166,11 @@ class SwarmEngine:
         self._secrets.keep(label, found)
         return tuple(sorted(found.values(), key=lambda secret: secret.name))
 
+    @_understood
     async def inspect_secret(self, ref: str) -> Secret:
         return parse_secret(await self.api.get(f"secrets/{ref}"))
 
+    @_understood
     async def create_secret(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
         return str((await self.api.post("secrets/create", _object(name, data, labels)))["ID"])
 
@@ -151,6 +180,7 @@ class SwarmEngine:
     async def remove_secret(self, secret_id: str) -> None:
         await self.api.delete(f"secrets/{segment(secret_id)}")
 
+    @_understood
     async def _label(self, kind: str, ref: str, version: int, labels: Mapping[str, str]) -> None:
         # The API wants the name repeated; the data may be left out.
         kept = self._configs.find(ref)
@@ -162,10 +192,12 @@ class SwarmEngine:
 
     # -- networks ------------------------------------------------------------------------------------------------
 
+    @_understood
     async def list_networks(self, *, label: str) -> tuple[Network, ...]:
         found = [parse_network(raw) for raw in await self.api.get("networks", _labelled(label, scope=["swarm"]))]
         return tuple(sorted(found, key=lambda network: network.name))
 
+    @_understood
     async def create_network(self, spec: NetworkSpec) -> str:
         return str((await self.api.post("networks/create", render_network(spec)))["Id"])
 
@@ -174,6 +206,7 @@ class SwarmEngine:
 
     # -- services ------------------------------------------------------------------------------------------------
 
+    @_understood
     async def list_services(self, *, label: str) -> tuple[Service, ...]:
         before = self._services.of(label)
         found: dict[str, Service] = {}
@@ -183,6 +216,7 @@ class SwarmEngine:
         self._services.keep(label, found)
         return tuple(sorted(found.values(), key=lambda service: service.spec.name))
 
+    @_understood
     async def inspect_service(self, ref: str) -> Service:
         # Only a list tells how many tasks run, and its filters match beginnings.
         for by in ("id", "name") if _ID.fullmatch(ref) else ("name",):
@@ -191,6 +225,7 @@ class SwarmEngine:
                     return await self._parse(raw, None)
         raise NotFound(f"service {ref} is not there")
 
+    @_understood
     async def create_service(self, spec: ServiceSpec) -> str:
         body = render_service(spec, await self._names(spec))
         return str((await self.api.post("services/create", body, headers=self._auth(spec.image)))["ID"])
@@ -205,6 +240,7 @@ class SwarmEngine:
     async def remove_service(self, service_id: str) -> None:
         await self.api.delete(f"services/{segment(service_id)}")
 
+    @_understood
     async def list_tasks(self, *, service: str) -> tuple[Task, ...]:
         raws = await self.api.get("tasks", {"filters": {"service": [service]}}) or ()
         if any(raw.get("NodeID") and raw["NodeID"] not in self._node_names for raw in raws):
@@ -212,6 +248,7 @@ class SwarmEngine:
         newest_first = sorted(raws, key=created_at, reverse=True)
         return tuple(sorted((parse_task(raw, self._node_names) for raw in newest_first), key=lambda task: task.slot))
 
+    @_understood
     async def resolve_image(self, ref: str) -> Image:
         """The registry's digest; without a registry this engine's own image ID, and *ref* as it is."""
         if not _IMAGE.fullmatch(ref):
@@ -316,9 +353,14 @@ class SwarmEngine:
             while line := await stream.readline():
                 if not line.endswith(b"\n"):
                     break  # cut off in the middle
-                yield parse_change(json.loads(line))
+                try:
+                    change = parse_change(json.loads(line))
+                except (AttributeError, KeyError, TypeError, ValueError) as error:
+                    raise nonsense("GET /events", self.api.where) from error
+                yield change
         raise EngineUnavailable(f"the stream of changes from {self.api.where} ended", reason="StreamEnded")
 
+    @_understood
     async def info(self) -> EngineInfo:
         """Raises EngineUnavailable if this engine is no manager of a swarm."""
         raw = await self.api.get("info")
