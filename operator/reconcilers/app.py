@@ -109,13 +109,23 @@ def route(record: Record) -> Route:
 
 def settings_file(record: Record, server: DatabaseServer, settings: Settings) -> AppFile:
     return _settings_file(
-        record.spec, record.uid, record.secret_generation, settings.address(server.host, server.port), settings.proxies
+        record.spec,
+        record.uid,
+        record.secret_generation,
+        settings.address(server.host, server.port),
+        settings.proxies,
+        settings.edge_suffix,
     )
 
 
 @lru_cache(maxsize=100)  # three reconcilers ask for the same file one after the other; a fleet's would weigh 10 MB
 def _settings_file(
-    spec: EffectiveTenant, uid: str, generation: int, address: tuple[str, int], proxies: tuple[str, ...]
+    spec: EffectiveTenant,
+    uid: str,
+    generation: int,
+    address: tuple[str, int],
+    proxies: tuple[str, ...],
+    edge_suffix: str,
 ) -> AppFile:
     database = names.database(spec.name, uid)
     document = {
@@ -123,6 +133,8 @@ def _settings_file(
         "uid": uid,
         "displayName": spec.display_name,
         "secure": spec.secure,
+        # Mails hold links, and who writes them sees no request.
+        "url": f"{'https' if spec.secure else 'http'}://{spec.hosts[0]}{edge_suffix}",
         "proxies": list(proxies),
         "drainSeconds": DRAIN_S,
         "database": {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from skep.webapp.bounded.parent import Children
 from skep.webapp.http.drain import Drain
 from skep.webapp.http.proxies import Client, Proxies
 from skep.webapp.http.ratelimit import RateLimiter
@@ -32,6 +33,7 @@ class Limits:
     invitation: RateLimiter
     registration: RateLimiter
     cart: RateLimiter
+    files: RateLimiter
 
 
 @dataclass(slots=True)
@@ -61,6 +63,7 @@ class Visit:
 
 SETTINGS = web.AppKey("settings", Settings)
 DATABASE = web.AppKey("database", Database)
+CHILDREN = web.AppKey("children", Children)
 DRAIN = web.AppKey("drain", Drain)
 PROXIES = web.AppKey("proxies", Proxies)
 PASSWORDS = web.AppKey("passwords", Passwords)

@@ -39,6 +39,22 @@ class SignedIn:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Mailable:
+    name: str
+    email: str
+    language: str
+
+
+async def mailable(connection: Connection, person_id: UUID) -> Mailable | None:
+    """Whom to write to about an account: a member, or somebody who is invited."""
+    row = await connection.fetchrow(
+        "SELECT name, email, language FROM person WHERE id = $1 AND kind IN ('member', 'invited') AND email <> ''",
+        person_id,
+    )
+    return None if row is None else Mailable(**dict(row))
+
+
 async def find_account(connection: Connection, email: str) -> Account | None:
     row = await connection.fetchrow(
         "SELECT m.id, m.password_hash FROM member m JOIN person p ON p.id = m.person_id "

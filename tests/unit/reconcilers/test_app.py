@@ -47,6 +47,7 @@ def secret(name: str, *, uid: str | None = UID) -> Secret:
 def test_the_settings_file_keeps_the_contract() -> None:
     assert settings_of("app: {settings: {language: fr}}\n") == {
         "tenant": "acme", "uid": UID, "displayName": "Acme", "secure": False, "proxies": ["10.0.0.2"],
+        "url": "http://acme.localhost",
         "drainSeconds": app.DRAIN_S, "settings": {"language": "fr"},
         "database": {
             "host": "postgres", "port": 5432, "name": "t_acme_01234567", "user": "t_acme_01234567_a", "poolMax": 9,
