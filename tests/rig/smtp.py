@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
@@ -27,6 +28,7 @@ class Mailbox:
         self.envelopes: list[tuple[str | None, list[str]]] = []
         self.replies: list[str] = []
         self.refused: dict[str, str] = {}
+        self.arrived = asyncio.Event()
         self.stall = ""
         self.stalled = asyncio.Event()
         self.before_taken: Callable[[], Awaitable[None]] | None = None
@@ -64,6 +66,7 @@ class Mailbox:
         assert isinstance(parsed, EmailMessage)
         self.mails.append(parsed)
         self.envelopes.append((envelope.mail_from, list(envelope.rcpt_tos)))
+        self.arrived.set()
         if self.before_taken is not None:
             await self.before_taken()
         await self._maybe_stall("TEXT")
@@ -71,7 +74,7 @@ class Mailbox:
 
     def authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         given = (data.login.decode(), data.password.decode()) if isinstance(data, LoginPassword) else None
-        return AuthResult(success=given == self.user)
+        return AuthResult(success=given == self.user, handled=False)
 
 
 @asynccontextmanager
@@ -79,14 +82,16 @@ async def serving(mailbox: Mailbox) -> AsyncIterator[Mailbox]:
     """On a free port of loopback, in the test's own loop."""
 
     def make() -> SMTP:
-        return SMTP(
-            mailbox,
-            hostname="mx.test",
-            authenticator=mailbox.authenticate,
-            auth_require_tls=False,
-            auth_required=mailbox.user is not None,
-            enable_SMTPUTF8=True,
-        )
+        with warnings.catch_warnings():  # it warns of passwords without TLS, which no network hears here
+            warnings.simplefilter("ignore")
+            return SMTP(
+                mailbox,
+                hostname="mx.test",
+                authenticator=mailbox.authenticate,
+                auth_require_tls=False,
+                auth_required=mailbox.user is not None,
+                enable_SMTPUTF8=True,
+            )
 
     server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
     mailbox.port = server.sockets[0].getsockname()[1]

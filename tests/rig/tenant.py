@@ -129,11 +129,14 @@ class Work:
 
     async def wait_for(self, words: str) -> None:
         """Until its log says *words*."""
-        async with asyncio.timeout(START_TIMEOUT_S):
-            while words not in self.log.read_text():
-                if self.process.returncode is not None:
-                    raise RuntimeError(f"the worker ended with {self.process.returncode}:\n{self.log.read_text()}")
-                await asyncio.sleep(0.02)
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                while words not in self.log.read_text():
+                    if self.process.returncode is not None:
+                        raise RuntimeError(f"the worker ended with {self.process.returncode}")
+                    await asyncio.sleep(0.02)
+        except (TimeoutError, RuntimeError) as error:
+            raise AssertionError(f"the worker never said {words!r}:\n{self.log.read_text()}") from error
 
     async def finish(self) -> str:
         """Close its pipe once nothing is due any more: it ends. Its log."""

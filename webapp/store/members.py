@@ -55,6 +55,14 @@ async def mailable(connection: Connection, person_id: UUID) -> Mailable | None:
     return None if row is None else Mailable(**dict(row))
 
 
+async def person_with(connection: Connection, email: str) -> UUID | None:
+    """The person of the account that signs in with *email*."""
+    found: UUID | None = await connection.fetchval(
+        "SELECT p.id FROM person p JOIN member m ON m.person_id = p.id WHERE p.email = $1 AND p.kind = 'member'", email
+    )
+    return found
+
+
 async def find_account(connection: Connection, email: str) -> Account | None:
     row = await connection.fetchrow(
         "SELECT m.id, m.password_hash FROM member m JOIN person p ON p.id = m.person_id "

@@ -85,8 +85,8 @@ async def _moments(connection: Connection, todo: Sequence[Chore]) -> dict[str, d
 async def run_due(database: Database, todo: Sequence[Chore]) -> int:
     """Run what is due and not being run elsewhere; how many ran. Raises DatabaseDown."""
     async with database.connection() as connection:
-        now: datetime = await connection.fetchval("SELECT clock_timestamp()")
         moments = await _moments(connection, todo)
+        now: datetime = await connection.fetchval("SELECT clock_timestamp()")  # later than any "now" among them
     done = 0
     for chore in todo:
         moment = moments[chore.name]

@@ -75,11 +75,13 @@ class Letters:
             return None
         title = event.title.text(t.language)
         words: dict[str, object] = {"event": title, "name": order.name, "code": order.code}
-        paragraphs = [t(f"mail.{topic}.text", **words)]
-        if topic == "cancelled":
-            paragraphs = [t.n("mail.cancelled.text", int(payload.get("tickets", 1)), **words)]
-        if topic == "refund":
-            paragraphs = [t(f"mail.refund.{payload.get('reason', 'cancelled')}", **words)]
+        match topic:
+            case "cancelled":
+                paragraphs = [t.n("mail.cancelled.text", int(payload.get("tickets", 1)), **words)]
+            case "refund":
+                paragraphs = [t(f"mail.refund.{payload.get('reason', 'cancelled')}", **words)]
+            case _:
+                paragraphs = [t(f"mail.{topic}.text", **words)]
         if topic in ("refund", "cancelled") and order.owed_back:
             paragraphs.append(t("order.owed", amount=t.money(order.owed_back, order.currency)))
         attached = (order,) if topic in ("paid", "changed") and order.has_tickets else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate
@@ -57,19 +58,19 @@ class Mailing:
         message = EmailMessage(policy=SMTP)
         message["From"] = self._mail.sender
         message["To"] = letter.address
-        message["Subject"] = " ".join(letter.subject.split())
+        message["Subject"] = re.sub(r"[\x00-\x20]+", " ", letter.subject)
         message["Date"] = formatdate(localtime=False)
         message["Message-ID"] = f"<{key}@{self._mail.bounces.rpartition('@')[2]}>"
         if self._mail.reply_to is not None:
             message["Reply-To"] = self._mail.reply_to
         message["List-Unsubscribe"] = f"<{self._mail.unsubscribe}>"
         message["Auto-Submitted"] = "auto-generated"
-        message["Content-Language"] = letter.language
         context = self._context(letter)
         message.set_content(self._templates.get_template("letter.txt").render(context), cte="quoted-printable")
         html = self._templates.get_template("letter.html").render(context)
         message.add_alternative(html, subtype="html", cte="quoted-printable")
         self._attach(message, letter)
+        message["Content-Language"] = letter.language  # last: setting a content forgets it
         return message
 
     def _context(self, letter: Letter) -> dict[str, Any]:
