@@ -16,6 +16,7 @@ from skep.webapp.http.keys import (
     DATABASE,
     DRAIN,
     LIMITS,
+    MEDIA,
     PAGES,
     PASSWORDS,
     PROVIDERS,
@@ -31,11 +32,12 @@ from skep.webapp.passwords import Passwords
 from skep.webapp.settings import Settings
 from skep.webapp.shop.payments import BUILT_IN
 from skep.webapp.site import routes as site
+from skep.webapp.store.media import DatabaseMedia
 from skep.webapp.store.pool import Database
 from skep.webapp.work.due import duties_of
 from skep.webapp.work.starter import Starter, look_at
 
-MAX_BODY_BYTES = 128 * 1024  # the longest form is an event with its description; files are not uploaded yet
+MAX_BODY_BYTES = 128 * 1024  # the longest form is an event with its description; pictures are read by their own handler
 QUARTER_HOUR_S = 900.0
 
 
@@ -52,6 +54,7 @@ def build_app(settings: Settings) -> web.Application:
     app[PAGES] = Pages(settings, app[ASSETS])
     app[PASSWORDS] = Passwords()
     app[PROVIDERS] = BUILT_IN
+    app[MEDIA] = DatabaseMedia()
     app[CHILDREN] = Children()
     app[LIMITS] = Limits(
         sign_in_address=RateLimiter(30, QUARTER_HOUR_S),

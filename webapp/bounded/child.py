@@ -24,7 +24,26 @@ def main(task: str) -> int:
 
         sys.stdout.buffer.write(draw(json.loads(order)))
         return 0
+    if task == "picture":
+        return _picture(order)
     return 2
+
+
+def _picture(upload: bytes) -> int:
+    """Answers with a line of JSON, `[{"format", "width", "height", "size"}]`, and then the files one after the other."""
+    from skep.webapp.bounded.pictures import PictureRefused, variants
+
+    try:
+        made = variants(upload)
+    except PictureRefused as refused:
+        sys.stdout.write(str(refused.args[0]))
+        return REFUSED
+    except MemoryError:
+        sys.stdout.write("large")
+        return REFUSED
+    head = [{"format": v.format, "width": v.width, "height": v.height, "size": len(v.body)} for v in made]
+    sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + b"".join(v.body for v in made))
+    return 0
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from skep.webapp.i18n import Translator
 from skep.webapp.passwords import Passwords
 from skep.webapp.settings import Settings
 from skep.webapp.shop.payments import Provider
+from skep.webapp.store.media import Media
 from skep.webapp.store.pool import Database
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ DRAIN = web.AppKey("drain", Drain)
 PROXIES = web.AppKey("proxies", Proxies)
 PASSWORDS = web.AppKey("passwords", Passwords)
 LIMITS = web.AppKey("limits", Limits)
+MEDIA: web.AppKey[Media] = web.AppKey("media")
 PROVIDERS: web.AppKey[tuple[Provider, ...]] = web.AppKey("providers")
 PAGES: web.AppKey[Pages] = web.AppKey("pages")
 ASSETS: web.AppKey[Assets] = web.AppKey("assets")

@@ -295,6 +295,23 @@ MESSAGES: dict[str, str] = {
     "orders.resend": "Send tickets again",
     "orders.resend.of": "Send the tickets of {code} again",
     "notice.orders.resent": "The tickets will be sent again to the address of the order.",
+    # An event’s picture
+    "picture.title": "Picture",
+    "picture.alt": "What it shows",
+    "picture.alt.hint": "Read to people who do not see it. Leave empty if it is decoration only.",
+    "picture.file": "Picture file",
+    "picture.file.hint": "JPEG, PNG or WebP, up to 12 MB; wider than high looks best. It is shown on the event’s "
+    "page, in the list, and where its link is shared.",
+    "picture.save": "Save picture",
+    "picture.remove": "Remove the picture",
+    "picture.missing": "Choose a picture file.",
+    "picture.heavy": "This file is larger than {limit} MB. Choose a smaller one.",
+    "picture.type": "This is not a JPEG, PNG or WebP picture. Save it as one of these and try again.",
+    "picture.large": "This picture has too many pixels. Make it smaller, 4,000 pixels wide at most, and try again.",
+    "picture.small": "This picture is too small or too narrow. It needs at least 200 pixels on each side.",
+    "picture.broken": "This file is damaged or incomplete. Save the picture anew and try again.",
+    "picture.full": "The site’s pictures would take more than the {limit} MB of its plan. Remove others first, or "
+    "ask for a larger plan.",
     # What an event offers, for organizers
     "edit.money": "Price and payment",
     "edit.prices": "Prices are part of the ticket types:",

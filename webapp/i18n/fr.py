@@ -317,6 +317,23 @@ _WRITTEN: dict[str, str] = {
     "orders.resend": "Renvoyer les billets",
     "orders.resend.of": "Renvoyer les billets de {code}",
     "notice.orders.resent": "Les billets vont être renvoyés à l’adresse de la commande.",
+    # L’image d’un événement
+    "picture.title": "Image",
+    "picture.alt": "Ce qu’elle montre",
+    "picture.alt.hint": "Lu aux personnes qui ne la voient pas. Laissez vide si elle ne fait que décorer.",
+    "picture.file": "Fichier de l’image",
+    "picture.file.hint": "JPEG, PNG ou WebP, jusqu’à 12 Mo ; plus large que haute de préférence. Elle paraît sur "
+    "la page de l’événement, dans la liste, et là où le lien est partagé.",
+    "picture.save": "Enregistrer l’image",
+    "picture.remove": "Retirer l’image",
+    "picture.missing": "Choisissez un fichier.",
+    "picture.heavy": "Ce fichier dépasse {limit} Mo. Choisissez-en un plus petit.",
+    "picture.type": "Ce n’est pas une image JPEG, PNG ou WebP. Enregistrez-la dans l’un de ces formats et réessayez.",
+    "picture.large": "Cette image a trop de pixels. Réduisez-la, à 4 000 pixels de large au plus, et réessayez.",
+    "picture.small": "Cette image est trop petite ou trop étroite. Il faut au moins 200 pixels de chaque côté.",
+    "picture.broken": "Ce fichier est abîmé ou incomplet. Enregistrez l’image à nouveau et réessayez.",
+    "picture.full": "Les images du site dépasseraient les {limit} Mo de son offre. Retirez-en d’autres, ou "
+    "demandez une offre plus grande.",
     # L’offre, côté organisateur
     "edit.money": "Prix et paiement",
     "edit.prices": "Les prix se trouvent dans les types de billets :",

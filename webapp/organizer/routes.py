@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skep.webapp.organizer import account, dashboard, editor, legal, manage, offer, orders, outbox, reset
+from skep.webapp.organizer import account, dashboard, editor, legal, manage, offer, orders, outbox, picture, reset
 
 routes = [
     *account.routes,
@@ -13,5 +13,6 @@ routes = [
     *offer.routes,
     *orders.routes,
     *outbox.routes,
+    *picture.routes,
     *reset.routes,
 ]
