@@ -287,7 +287,7 @@ async def test_a_greylisted_mail_is_sent_later(
     await ordered(database, sample)
     mailbox.refused[TO] = "451 4.7.1 come back later, noor@example.com"
     await tenant.work()
-    assert await job_row(eyes) == (1, False, False, "the mail server refuses this recipient (451)")
+    assert await job_row(eyes) == (1, False, False, "recipient 451")
     mailbox.refused.clear()
     await eyes.execute("UPDATE job SET run_at = clock_timestamp()")
     await tenant.work()
@@ -298,8 +298,8 @@ async def test_a_greylisted_mail_is_sent_later(
 @pytest.mark.parametrize(
     ("recipient", "text", "said"),
     [
-        pytest.param("550 5.1.1 no such user", "", "the mail server refuses this recipient (550)", id="recipient"),
-        pytest.param("", "554 5.7.1 looks like spam", "the mail server refuses this mail (554)", id="text"),
+        pytest.param("550 5.1.1 no such user", "", "recipient 550", id="recipient"),
+        pytest.param("", "554 5.7.1 looks like spam", "text 554", id="text"),
     ],
 )
 async def test_a_refused_mail_is_given_up_at_once_and_says_why_without_an_address(
@@ -324,7 +324,7 @@ async def test_a_server_that_is_away_loses_nothing(
     tenant.settings["settings"]["SMTP_PORT"] = "1"
     tenant.write()
     await tenant.work()
-    assert await job_row(eyes) == (1, False, False, "the mail server cannot be reached")
+    assert await job_row(eyes) == (1, False, False, "away")
     tenant.settings["settings"]["SMTP_PORT"] = there
     tenant.write()
     await eyes.execute("UPDATE job SET run_at = clock_timestamp()")
@@ -346,7 +346,7 @@ async def test_the_password_is_a_secret_file_and_a_wrong_one_can_be_put_right(
     log = await tenant.work()
     attempts, done_, dead, error = await job_row(eyes)
     assert (attempts, done_, dead) == (1, False, False)
-    assert error == "the mail server does not accept SMTP_USER and its password (535)"
+    assert error == "auth 535"
     secret.write_text("canary-smtp")
     await eyes.execute("UPDATE job SET run_at = clock_timestamp()")
     log += await tenant.work()
@@ -362,7 +362,7 @@ async def test_a_server_that_says_nothing_is_given_up_for_now(
     smtp = SmtpSettings("127.0.0.1", mailbox.port, None, "off", tmp_path / "none")
     message = EmailMessage()
     message["From"], message["To"] = "tickets@acme.example", TO
-    with pytest.raises(JobFailed, match="the mail server gave no answer") as failed:
+    with pytest.raises(JobFailed, match="silent") as failed:
         await SmtpPost(smtp).send(message, sender="bounces@acme.example", to=TO, key="1")
     assert not failed.value.final
 
@@ -494,7 +494,7 @@ async def test_a_dead_mail_is_shown_to_organizers_and_tried_again(
         home = await organizer.become_organizer()
         assert "1 mail could not be sent" in home.words
         page = await organizer.get("/organizer/outbox")
-        assert "the mail server refuses this recipient (550)" in page.words
+        assert "The mail server refuses this recipient (550)." in page.words
         job = await eyes.fetchval("SELECT id FROM job WHERE dead_at IS NOT NULL")
         done = await organizer.post("/organizer/outbox/again", {"job": str(job)})
         assert done.status == 200

@@ -8,13 +8,13 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
-import aiohttp
 import asyncpg
 import pytest
 from PIL import Image
 
 from tests.rig.tenant import Tenant, Web
-from tests.rig.visitor import Answer, Visitor, visiting
+from tests.rig.uploads import send
+from tests.rig.visitor import Visitor, visiting
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -35,17 +35,6 @@ def png_that_claims(width: int, height: int) -> bytes:
 
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-
-
-async def send(organizer: Visitor, path: str, content: bytes, *, csrf: str | None = None, alt: str = "") -> Answer:
-    form = aiohttp.FormData()
-    form.add_field("csrf", organizer.csrf if csrf is None else csrf)
-    form.add_field("alt", alt)
-    form.add_field("picture", io.BytesIO(content), filename="../../evil.php", content_type="image/jpeg")
-    async with organizer.session.post(
-        f"{organizer.tenant.url}{path}/picture", data=form, headers={"Origin": organizer.tenant.url}
-    ) as answer:
-        return Answer(answer.status, answer.url.raw_path_qs, await answer.text(), answer.headers)
 
 
 async def test_a_picture_is_shown_small_and_immutable_and_previewed(organizer: Visitor, eyes: Connection) -> None:

@@ -210,8 +210,8 @@ async def test_jobs_of_a_kind_that_nobody_can_do_wait(tenant: Tenant, eyes: Conn
     [
         pytest.param(JobFailed("no such box", final=True), "no such box", True, id="final"),
         pytest.param(JobFailed("later"), "later", False, id="again"),
-        pytest.param(MemoryError(), "needs more memory than a worker may use", False, id="memory"),
-        pytest.param(ZeroDivisionError(), "a mistake of ours (ZeroDivisionError)", False, id="mistake"),
+        pytest.param(MemoryError(), "memory", False, id="memory"),
+        pytest.param(ZeroDivisionError(), "mistake", False, id="mistake"),
     ],
 )
 async def test_what_goes_wrong_with_a_job_is_written_on_it(

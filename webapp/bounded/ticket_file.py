@@ -101,6 +101,7 @@ class _Page:
 
     def _pair(self, label: str, values: list[str], right: float, *, font: str = PLAIN, size: float = 11) -> None:
         self._text(label, size=9, colour=SOFT, lines=1, right=right)
+        self._y -= size - 9  # the next line is set on its foot, and larger letters reach higher
         for value in values[:4]:
             self._text(value, font=font, size=size, lines=3, right=right)
         self._y -= 3.5 * mm

@@ -312,6 +312,22 @@ MESSAGES: dict[str, str] = {
     "picture.broken": "This file is damaged or incomplete. Save the picture anew and try again.",
     "picture.full": "The site’s pictures would take more than the {limit} MB of its plan. Remove others first, or "
     "ask for a larger plan.",
+    # Why something could not be sent
+    "outbox.why.auth": "The mail server does not accept SMTP_USER and its password ({code}).",
+    "outbox.why.recipient": "The mail server refuses this recipient ({code}).",
+    "outbox.why.sender": "The mail server refuses MAIL_FROM ({code}).",
+    "outbox.why.text": "The mail server refuses this mail ({code}).",
+    "outbox.why.answer": "The mail server answered {code}.",
+    "outbox.why.silent": "The mail server gave no answer.",
+    "outbox.why.away": "The mail server cannot be reached.",
+    "outbox.why.tls": "The mail server’s certificate or encryption is not accepted.",
+    "outbox.why.lacks": "The mail server cannot do what SMTP_TLS, SMTP_USER or this address ask for.",
+    "outbox.why.secret": "The secret smtp-password cannot be read.",
+    "outbox.why.folder": "The folder for mail cannot be written.",
+    "outbox.why.slow": "It took too long.",
+    "outbox.why.memory": "It needed more memory than it may use.",
+    "outbox.why.mistake": "A mistake of ours; the log has the details.",
+    "outbox.why.lost": "Whoever worked on it gave no answer.",
     # What an event offers, for organizers
     "edit.money": "Price and payment",
     "edit.prices": "Prices are part of the ticket types:",

@@ -334,6 +334,22 @@ _WRITTEN: dict[str, str] = {
     "picture.broken": "Ce fichier est abîmé ou incomplet. Enregistrez l’image à nouveau et réessayez.",
     "picture.full": "Les images du site dépasseraient les {limit} Mo de son offre. Retirez-en d’autres, ou "
     "demandez une offre plus grande.",
+    # Pourquoi un envoi a échoué
+    "outbox.why.auth": "Le serveur de mail n’accepte pas SMTP_USER et son mot de passe ({code}).",
+    "outbox.why.recipient": "Le serveur de mail refuse ce destinataire ({code}).",
+    "outbox.why.sender": "Le serveur de mail refuse MAIL_FROM ({code}).",
+    "outbox.why.text": "Le serveur de mail refuse cet e-mail ({code}).",
+    "outbox.why.answer": "Le serveur de mail a répondu {code}.",
+    "outbox.why.silent": "Le serveur de mail n’a pas répondu.",
+    "outbox.why.away": "Le serveur de mail est injoignable.",
+    "outbox.why.tls": "Le certificat ou le chiffrement du serveur de mail n’est pas accepté.",
+    "outbox.why.lacks": "Le serveur de mail ne sait pas faire ce que demandent SMTP_TLS, SMTP_USER ou cette adresse.",
+    "outbox.why.secret": "Le secret smtp-password est illisible.",
+    "outbox.why.folder": "Le dossier des e-mails n’est pas accessible en écriture.",
+    "outbox.why.slow": "Cela a duré trop longtemps.",
+    "outbox.why.memory": "Il fallait plus de mémoire que permis.",
+    "outbox.why.mistake": "Une erreur de notre part ; le journal en dit plus.",
+    "outbox.why.lost": "L’exécution n’a donné aucune réponse.",
     # L’offre, côté organisateur
     "edit.money": "Prix et paiement",
     "edit.prices": "Les prix se trouvent dans les types de billets :",

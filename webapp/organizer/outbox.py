@@ -11,12 +11,17 @@ from skep.webapp.http.forms import read_form
 from skep.webapp.http.keys import DATABASE, PAGES, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import HOME, for_members
+from skep.webapp.i18n import Translator
 from skep.webapp.store import jobs
 from skep.webapp.store.members import SignedIn
 
 log = logging.getLogger(__name__)
 
 SHOWN = 100
+WHYS = frozenset({
+    "auth", "recipient", "sender", "text", "answer", "silent", "away", "tls", "lacks", "secret", "folder", "slow",
+    "memory", "mistake", "lost",
+})  # fmt: skip
 OUTBOX = HOME + "/outbox"
 
 routes = web.RouteTableDef()
@@ -32,7 +37,7 @@ async def outbox(request: web.Request, member: SignedIn) -> web.StreamResponse:
         request,
         "organizer/outbox.html",
         caching="no-store",
-        dead=dead,
+        dead=[(job, _why(job.error, request[VISIT].t)) for job in dead],
         backlog=backlog,
         notice="again" if request.query.get("notice") == "again" else None,
     )
@@ -52,3 +57,9 @@ async def again(request: web.Request, member: SignedIn) -> web.StreamResponse:
         count = await jobs.revive(connection, job_id)
     log.info("jobs tried again", extra={"count": count, "member_id": str(member.member_id)})
     return redirect(f"{OUTBOX}?notice=again" if count else OUTBOX)
+
+
+def _why(error: str, t: Translator) -> str:
+    """What a job's error says, in the reader's words: `recipient 550`."""
+    word, _, code = error.partition(" ")
+    return t(f"outbox.why.{word}", code=code) if word in WHYS else error

@@ -67,7 +67,7 @@ async def claim(connection: Connection, kinds: Collection[str] | None = None, *,
     Only of *kinds*: who cannot send mail leaves mails to wait, and an older image leaves what it does not know.
     """
     await connection.execute(
-        "UPDATE job SET dead_at = clock_timestamp(), error = 'gave no answer' WHERE done_at IS NULL AND dead_at IS NULL "
+        "UPDATE job SET dead_at = clock_timestamp(), error = 'lost' WHERE done_at IS NULL AND dead_at IS NULL "
         "AND attempts >= max_attempts AND claimed_at <= clock_timestamp() - $1::interval",
         CLAIM_LIFETIME,
     )
@@ -100,7 +100,7 @@ async def finish(connection: Connection, job: Job) -> bool:
 async def fail(connection: Connection, job: Job, error: str, *, final: bool = False) -> None:
     """Due again after a while; dead after its last attempt, or at once if trying again is of no use (*final*).
 
-    *error* is for organizers: no personal data.
+    *error* is a word that organizers find explained, perhaps with a code: no personal data.
     """
     await connection.execute(
         "UPDATE job SET claim = NULL, claimed_at = NULL, error = $3, "

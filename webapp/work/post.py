@@ -44,7 +44,7 @@ class FolderPost:
         try:
             await asyncio.to_thread(self._write, message, key)
         except OSError as error:
-            raise JobFailed(f"the folder for mail cannot be written ({error.strerror})") from error
+            raise JobFailed("folder") from error
 
     def _write(self, message: EmailMessage, key: str) -> None:
         """Whole or not at all."""
@@ -66,7 +66,7 @@ class SmtpPost:
         try:
             password = smtp.password() if smtp.user is not None else None
         except SettingsInvalid as error:
-            raise JobFailed("the secret smtp-password cannot be read") from error
+            raise JobFailed("secret") from error
         try:
             async with asyncio.timeout(IN_ALL_S):
                 await aiosmtplib.send(
@@ -82,31 +82,31 @@ class SmtpPost:
                     timeout=COMMAND_S,
                 )
         except TimeoutError as error:
-            raise JobFailed("the mail server gave no answer") from error
+            raise JobFailed("silent") from error
         except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as error:
             raise refusal(error) from error
 
 
 def refusal(error: Exception) -> JobFailed:
-    """In words that hold no address: servers repeat it in what they say, so only their codes are kept."""
+    """In our words, and a code: what servers say repeats addresses."""
     match error:
         case aiosmtplib.SMTPAuthenticationError():
-            return JobFailed(f"the mail server does not accept SMTP_USER and its password ({error.code})")
+            return JobFailed(f"auth {error.code}")
         case aiosmtplib.SMTPRecipientsRefused():
             code = max((refused.code for refused in error.recipients), default=0)
-            return JobFailed(f"the mail server refuses this recipient ({code})", final=code >= 500)
+            return JobFailed(f"recipient {code}", final=code >= 500)
         case aiosmtplib.SMTPSenderRefused():
-            return JobFailed(f"the mail server refuses MAIL_FROM ({error.code})")
+            return JobFailed(f"sender {error.code}")
         case aiosmtplib.SMTPConnectTimeoutError() | aiosmtplib.SMTPTimeoutError():
-            return JobFailed("the mail server gave no answer")
+            return JobFailed("silent")
         case aiosmtplib.SMTPConnectError() | aiosmtplib.SMTPServerDisconnected():
-            return JobFailed("the mail server cannot be reached")
+            return JobFailed("away")
         case aiosmtplib.SMTPDataError():
-            return JobFailed(f"the mail server refuses this mail ({error.code})", final=error.code >= 500)
+            return JobFailed(f"text {error.code}", final=error.code >= 500)
         case aiosmtplib.SMTPResponseException():
-            return JobFailed(f"the mail server answered {error.code}")
+            return JobFailed(f"answer {error.code}")
         case ssl.SSLError():
-            return JobFailed("the mail server's certificate or TLS is not accepted")
+            return JobFailed("tls")
         case aiosmtplib.SMTPNotSupported():
-            return JobFailed("the mail server lacks what SMTP_TLS, SMTP_USER or this address need")
-    return JobFailed(f"the mail server cannot be used ({type(error).__name__})")
+            return JobFailed("lacks")
+    return JobFailed("mistake")

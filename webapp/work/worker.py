@@ -34,7 +34,7 @@ Handler = Callable[[Job], Awaitable[None]]
 
 
 class JobFailed(Exception):
-    """The job could not be done. The message is for organizers: no names, no addresses. *final*: trying is no use."""
+    """The job could not be done. The message is one of the outbox's words, and a code. *final*: trying is no use."""
 
     def __init__(self, message: str, *, final: bool = False) -> None:
         super().__init__(message)
@@ -133,13 +133,13 @@ class Worker:
             await self._fail(job, str(failure), final=failure.final)
         except TimeoutError:
             log.warning("job failed", extra={**about, "reason": "took too long"})
-            await self._fail(job, f"took longer than {JOB_S:g} s")
+            await self._fail(job, "slow")
         except MemoryError:
             log.warning("job failed", extra={**about, "reason": "out of memory"})
-            await self._fail(job, "needs more memory than a worker may use")
-        except Exception as error:
+            await self._fail(job, "memory")
+        except Exception:
             log.exception("job failed", extra=about)
-            await self._fail(job, f"a mistake of ours ({type(error).__name__})")
+            await self._fail(job, "mistake")
         else:
             async with self._database.transaction() as connection:
                 await jobs.finish(connection, job)
