@@ -193,6 +193,7 @@ async def test_pages_of_mail_and_pictures_fit_too(
     for name, path in {
         "picture": f"{here}/picture",
         "outbox": "/organizer/outbox",
+        "team": "/organizer/team",
         "dashboard-dead": "/organizer",
         "manage-picture": here,
         "orders-resend": f"{here}/orders",

@@ -483,6 +483,22 @@ async def test_a_reset_and_an_invitation_are_links_that_only_the_mail_knows(
         assert path.rpartition("/")[2] not in tenant.postgres.log.read_text()
 
 
+async def test_an_organizer_invites_another_by_mail(tenant: Tenant, mailbox: Mailbox) -> None:
+    async with tenant.running(), visiting(tenant) as organizer, visiting(tenant) as another:
+        await organizer.become_organizer()
+        await organizer.get("/organizer/team")
+        taken = await organizer.post("/organizer/team", {"email": "lea@example.com"})
+        assert (taken.status, "already an account" in taken.words) == (422, True)
+        sent = await organizer.post("/organizer/team", {"email": "ada@example.com"})
+        assert "The invitation is on its way." in sent.words
+        await asyncio.wait_for(mailbox.arrived.wait(), 15)
+        (mail,) = mailbox.mails
+        assert (mail["To"], mail["Subject"]) == ("ada@example.com", "Organize with Acme Events")
+        fields = {"name": "Ada", "email": "ada@example.com", "password": PASSWORD}
+        joined = await another.post(links(mail)[0].removeprefix(tenant.url), fields)
+        assert joined.path == "/organizer?notice=welcome"
+
+
 async def test_a_dead_mail_is_shown_to_organizers_and_tried_again(
     tenant: Tenant, mailbox: Mailbox, database: Database, eyes: Connection, sample: Sample
 ) -> None:

@@ -328,6 +328,13 @@ MESSAGES: dict[str, str] = {
     "outbox.why.memory": "It needed more memory than it may use.",
     "outbox.why.mistake": "A mistake of ours; the log has the details.",
     "outbox.why.lost": "Whoever worked on it gave no answer.",
+    # Who organizes
+    "team.title": "Team",
+    "team.email": "Invite somebody",
+    "team.hint": "They get a mail with a link that works once, for seven days. Everybody here may do everything.",
+    "team.button": "Send the invitation",
+    "team.invited": "The invitation is on its way.",
+    "team.known": "There is already an account with this address.",
     # What an event offers, for organizers
     "edit.money": "Price and payment",
     "edit.prices": "Prices are part of the ticket types:",

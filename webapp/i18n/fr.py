@@ -350,6 +350,13 @@ _WRITTEN: dict[str, str] = {
     "outbox.why.memory": "Il fallait plus de mémoire que permis.",
     "outbox.why.mistake": "Une erreur de notre part ; le journal en dit plus.",
     "outbox.why.lost": "L’exécution n’a donné aucune réponse.",
+    # Qui organise
+    "team.title": "Équipe",
+    "team.email": "Inviter quelqu’un",
+    "team.hint": "Un e-mail avec un lien valable une fois, pendant sept jours. Tout le monde ici peut tout faire.",
+    "team.button": "Envoyer l’invitation",
+    "team.invited": "L’invitation est en route.",
+    "team.known": "Il y a déjà un compte avec cette adresse.",
     # L’offre, côté organisateur
     "edit.money": "Prix et paiement",
     "edit.prices": "Les prix se trouvent dans les types de billets :",

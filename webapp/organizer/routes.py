@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skep.webapp.organizer import account, dashboard, editor, legal, manage, offer, orders, outbox, picture, reset
+from skep.webapp.organizer import account, dashboard, editor, legal, manage, offer, orders, outbox, picture, reset, team
 
 routes = [
     *account.routes,
@@ -15,4 +15,5 @@ routes = [
     *outbox.routes,
     *picture.routes,
     *reset.routes,
+    *team.routes,
 ]

@@ -55,6 +55,14 @@ async def mailable(connection: Connection, person_id: UUID) -> Mailable | None:
     return None if row is None else Mailable(**dict(row))
 
 
+async def everybody(connection: Connection) -> list[Mailable]:
+    """All members, by name."""
+    rows = await connection.fetch(
+        "SELECT p.name, p.email, p.language FROM member m JOIN person p ON p.id = m.person_id ORDER BY p.name, p.email"
+    )
+    return [Mailable(**dict(row)) for row in rows]
+
+
 async def person_with(connection: Connection, email: str) -> UUID | None:
     """The person of the account that signs in with *email*."""
     found: UUID | None = await connection.fetchval(
