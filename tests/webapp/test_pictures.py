@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import struct
+import subprocess
+import sys
 import zlib
 from typing import TYPE_CHECKING
 
@@ -77,6 +79,28 @@ async def test_a_picture_is_shown_small_and_immutable_and_previewed(organizer: V
     assert await eyes.fetchval("SELECT count(*) FROM media") == 0
 
 
+@pytest.mark.parametrize(
+    ("mode", "size", "kind"),
+    [
+        pytest.param("RGB", (8160, 6120), "JPEG", id="a phone's largest"),
+        pytest.param("RGBA", (4080, 3060), "PNG", id="4,000 pixels wide with transparency"),
+        pytest.param("RGBA", (4080, 3060), "WEBP", id="the same as WebP"),
+    ],
+)
+def test_large_pictures_fit_beside_the_site_of_a_small_plan(mode: str, size: tuple[int, int], kind: str) -> None:
+    """In a container of 256 MB a child has 160."""
+    output = io.BytesIO()
+    Image.new(mode, size, (200, 100, 50, 255)[: len(mode)]).save(output, kind, quality=80)
+    code = (
+        "import sys\nfrom skep.webapp.bounded import limits, pictures\nlimits.bound_memory(160 * 1024 * 1024)\n"
+        "print(len(pictures.variants(sys.stdin.buffer.read())))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=output.getvalue(), capture_output=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == (b"4\n", b"")
+
+
 async def test_rubbish_is_refused_with_a_sentence_and_keeps_what_was_there(
     organizer: Visitor, eyes: Connection, web: Web
 ) -> None:
@@ -92,7 +116,11 @@ async def test_rubbish_is_refused_with_a_sentence_and_keeps_what_was_there(
             b"RIFF\x00\x00\x00\x00WAVEfmt ",
             b"MZ" + good,
         ],
-        "too many pixels": [png_that_claims(10_000, 10_000), png_that_claims(2**31 - 1, 2**31 - 1)],
+        "too many pixels": [
+            png_that_claims(10_000, 10_000),
+            png_that_claims(4000, 4000),
+            png_that_claims(2**31 - 1, 2**31 - 1),
+        ],
         "damaged or incomplete": [good[: len(good) // 2], png_that_claims(800, 600), b"\xff\xd8\xff" + b"\x00" * 50],
         "too small or too narrow": [picture(50, 50), picture(4000, 220)],
         "larger than 12 MB": [good + b"\x00" * (12 * 1024 * 1024)],

@@ -16,6 +16,7 @@ REFUSED = 3
 
 
 def main(task: str) -> int:
+    limits.go_first()
     limits.bound_memory()
     limits.bound_cpu(CPU_S)
     order = sys.stdin.buffer.read()

@@ -7,16 +7,38 @@ that is wound up again and again by a living event loop; where the loop hangs, t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 import signal
+from pathlib import Path
 
 MEMORY_BYTES = 384 * 1024 * 1024
 STUCK_S = 60.0  # longer than any stretch of work that does not let the event loop go on
 WIND_S = 5.0
 
+LEFT_TO_THE_SITE_BYTES = 96 * 1024 * 1024  # of the container's memory: a web process with visitors
+LEAST_BYTES = 96 * 1024 * 1024  # less, and Python with its libraries does not start
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
-def bound_memory(size_bytes: int = MEMORY_BYTES) -> None:
+
+def memory_bytes(container: Path = CONTAINER_LIMIT) -> int:
+    """What this process may take: what its container leaves beside the site, and no more than MEMORY_BYTES."""
+    try:
+        most = int(container.read_text())
+    except (OSError, ValueError):  # no such limit, or "max"
+        return MEMORY_BYTES
+    return max(LEAST_BYTES, min(MEMORY_BYTES, most - LEFT_TO_THE_SITE_BYTES))
+
+
+def go_first() -> None:
+    """If the container's memory ends all the same, the kernel shall end this process, never the site."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def bound_memory(size_bytes: int | None = None) -> None:
     """RLIMIT_DATA counts what is written to, unlike RLIMIT_AS, which counts the files of every library too."""
+    size_bytes = memory_bytes() if size_bytes is None else size_bytes
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     size = size_bytes if hard == resource.RLIM_INFINITY else min(size_bytes, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (size, size))

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
-MAX_PIXELS = 40_000_000  # a phone's largest; a PNG of 70 bytes may claim a thousand times more
+MAX_PIXELS = 50_000_000  # a phone's largest; a PNG of 70 bytes may claim a thousand times more
+MAX_WHOLE_PIXELS = 7_000_000  # what is not a JPEG is decoded in full, several times over, in a container of 256 MB
 MIN_SIDE = 200
 MAX_SIDE_RATIO = 10
 WIDTHS = (1280, 640)
@@ -55,12 +56,13 @@ def _decoded(upload: bytes) -> Image.Image:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(io.BytesIO(upload), formats=FORMATS) as opened:
-                if opened.width * opened.height > MAX_PIXELS:
+                if opened.width * opened.height > (MAX_PIXELS if opened.format == "JPEG" else MAX_WHOLE_PIXELS):
                     raise PictureRefused("large")
                 if min(opened.size) < MIN_SIDE or max(opened.size) > MAX_SIDE_RATIO * min(opened.size):
                     raise PictureRefused("small")
                 opened.draft("RGB", (WIDTHS[0] * 2, WIDTHS[0] * 2))  # a JPEG is decoded no larger than it is needed
                 opened.load()
+                opened.thumbnail((WIDTHS[0] * 2, WIDTHS[0] * 2), Image.Resampling.BOX)  # every copy after it is small
                 upright = ImageOps.exif_transpose(opened)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise PictureRefused("large") from error

@@ -307,7 +307,7 @@ MESSAGES: dict[str, str] = {
     "picture.missing": "Choose a picture file.",
     "picture.heavy": "This file is larger than {limit} MB. Choose a smaller one.",
     "picture.type": "This is not a JPEG, PNG or WebP picture. Save it as one of these and try again.",
-    "picture.large": "This picture has too many pixels. Make it smaller, 4,000 pixels wide at most, and try again.",
+    "picture.large": "This picture has too many pixels. Make it smaller, 3,000 pixels wide at most, and try again.",
     "picture.small": "This picture is too small or too narrow. It needs at least 200 pixels on each side.",
     "picture.broken": "This file is damaged or incomplete. Save the picture anew and try again.",
     "picture.full": "The site’s pictures would take more than the {limit} MB of its plan. Remove others first, or "

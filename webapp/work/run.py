@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 async def work(settings: Settings, *, until_idle: bool) -> None:
     """Until SIGTERM; *until_idle*: or until there was nothing to do for a while, or standard input ends."""
+    if until_idle:  # beside a web process
+        limits.go_first()
     limits.bound_memory()
     alarm = asyncio.create_task(limits.wind_alarm(), name="alarm")
     stop = stop_by_signal()
