@@ -329,7 +329,7 @@ _WRITTEN: dict[str, str] = {
     "picture.missing": "Choisissez un fichier.",
     "picture.heavy": "Ce fichier dépasse {limit} Mo. Choisissez-en un plus petit.",
     "picture.type": "Ce n’est pas une image JPEG, PNG ou WebP. Enregistrez-la dans l’un de ces formats et réessayez.",
-    "picture.large": "Cette image a trop de pixels. Réduisez-la, à 4 000 pixels de large au plus, et réessayez.",
+    "picture.large": "Cette image a trop de pixels. Réduisez-la, à 3 000 pixels de large au plus, et réessayez.",
     "picture.small": "Cette image est trop petite ou trop étroite. Il faut au moins 200 pixels de chaque côté.",
     "picture.broken": "Ce fichier est abîmé ou incomplet. Enregistrez l’image à nouveau et réessayez.",
     "picture.full": "Les images du site dépasseraient les {limit} Mo de son offre. Retirez-en d’autres, ou "
