@@ -6,14 +6,17 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from skep.webapp.bounded.parent import Children
 from skep.webapp.http import assets, middleware, probes
 from skep.webapp.http.assets import Assets
 from skep.webapp.http.drain import Drain
 from skep.webapp.http.keys import (
     ASSETS,
+    CHILDREN,
     DATABASE,
     DRAIN,
     LIMITS,
+    MEDIA,
     PAGES,
     PASSWORDS,
     PROVIDERS,
@@ -29,9 +32,12 @@ from skep.webapp.passwords import Passwords
 from skep.webapp.settings import Settings
 from skep.webapp.shop.payments import BUILT_IN
 from skep.webapp.site import routes as site
+from skep.webapp.store.media import DatabaseMedia
 from skep.webapp.store.pool import Database
+from skep.webapp.work.due import duties_of
+from skep.webapp.work.starter import Starter, look_at
 
-MAX_BODY_BYTES = 128 * 1024  # the longest form is an event with its description; files are not uploaded yet
+MAX_BODY_BYTES = 128 * 1024  # the longest form is an event with its description; pictures are read by their own handler
 QUARTER_HOUR_S = 900.0
 
 
@@ -41,22 +47,27 @@ def build_app(settings: Settings) -> web.Application:
         middlewares=[middleware.visit, middleware.edge, middleware.own_forms], client_max_size=MAX_BODY_BYTES
     )
     app[SETTINGS] = settings
-    app[DATABASE] = Database(settings.database)
+    app[DATABASE] = Database(settings.web_database)
     app[DRAIN] = Drain()
     app[PROXIES] = Proxies(settings.proxies)
     app[ASSETS] = Assets(settings)
     app[PAGES] = Pages(settings, app[ASSETS])
     app[PASSWORDS] = Passwords()
     app[PROVIDERS] = BUILT_IN
+    app[MEDIA] = DatabaseMedia()
+    app[CHILDREN] = Children()
     app[LIMITS] = Limits(
         sign_in_address=RateLimiter(30, QUARTER_HOUR_S),
         sign_in_account=RateLimiter(10, QUARTER_HOUR_S),
         invitation=RateLimiter(30, QUARTER_HOUR_S),
         registration=RateLimiter(60, QUARTER_HOUR_S),  # a school class behind one address still gets in
         cart=RateLimiter(240, QUARTER_HOUR_S),
+        files=RateLimiter(30, QUARTER_HOUR_S),  # of one order; each costs a process
     )
     app.on_response_prepare.append(middleware.add_headers)
     app.cleanup_ctx.append(_database)
+    if settings.worker == "child":
+        app.cleanup_ctx.append(_worker)
     for table in (probes.routes, assets.routes, site.routes, organizer.routes):
         app.add_routes(table)
     return app
@@ -66,3 +77,12 @@ async def _database(app: web.Application) -> AsyncIterator[None]:
     await app[DATABASE].open()
     yield
     await app[DATABASE].close()
+
+
+async def _worker(app: web.Application) -> AsyncIterator[None]:
+    settings = app[SETTINGS]
+    starter = Starter(look_at(settings.database, duties_of(settings)))
+    app[DATABASE].on_commit = starter.notice
+    starter.open()
+    yield
+    await starter.close()

@@ -1,4 +1,4 @@
-"""The app's command line: `web`, `schema`, `samples`, `invitation` (see docs/app-contract.md).
+"""The app's command line: `web`, `worker`, `schema`, `samples`, `invitation` (see docs/app-contract.md).
 
 Each command imports what it needs when it runs: a web process must stay small, there are hundreds of them.
 `standby` is for an engine that starts processes itself: it has imported `web` before it is told whose it will be.
@@ -28,6 +28,8 @@ def main(argv: Sequence[str]) -> int:
         match options.command:
             case "web":
                 _web(settings)
+            case "worker":
+                _worker(settings, until_idle=options.until_idle)
             case "schema":
                 _schema(settings)
             case "samples":
@@ -44,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m skep.webapp", description="The event app of one tenant.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("web", help="serve until SIGTERM, then drain")
+    worker = commands.add_parser("worker", help="send mail and do what must run in time, until SIGTERM")
+    worker.add_argument("--until-idle", action="store_true", help="end when there was nothing to do for 30 s, or when "
+                        "standard input ends; each byte on it says that there may be work")  # fmt: skip
     commands.add_parser("schema", help="bring the tenant's database to the state this image needs")
     commands.add_parser("samples", help="fill a site that has no event yet with samples")
     invite = commands.add_parser("invitation", help="make a one-time link for an organizer, sealed to a public key")
@@ -74,6 +79,15 @@ def _web(settings: Settings) -> None:
 
     logs.configure()
     uvloop.run(serve(settings))
+
+
+def _worker(settings: Settings, *, until_idle: bool) -> None:
+    import uvloop
+
+    from skep.webapp.work.run import work
+
+    logs.configure()
+    uvloop.run(work(settings, until_idle=until_idle))
 
 
 def _schema(settings: Settings) -> None:

@@ -128,7 +128,7 @@ async def _sell(database: Database, event_id: UUID, sample: Sample, language: st
             cart = await carts.find(connection, event_id, buyer)
         if cart is None:
             return
-        email = f"{name.split()[0].lower().replace('è', 'e')}@example.com"
+        email = f"{name.split()[0].lower().replace('è', 'e')}@samples.invalid"
         holders = {hold.id: "" for hold in cart.holds}
         method = "on-site" if cart.total.gross else "free"
         purchase = Purchase(name, email, language, holders, {}, method)

@@ -10,9 +10,10 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from skep.webapp.errors import SettingsInvalid
@@ -21,7 +22,14 @@ T = TypeVar("T")
 
 LANGUAGES = ("en", "fr")
 DEFAULT_ACCENT = "#3b5bdb"  # a blue that nobody minds, until the tenant says otherwise
-KNOWN_TENANT_SETTINGS = frozenset({"accent", "language", "timezone"})
+DEFAULT_RETENTION_DAYS = 400  # a year and a bit: last year's guests can still be invited to this year's edition
+DEFAULT_MEDIA_MB = 100
+WORKER_MODES = ("child", "service")
+TLS_MODES = ("starttls", "tls", "off")
+KNOWN_TENANT_SETTINGS = frozenset({
+    "accent", "language", "timezone", "RETENTION_DAYS", "MEDIA_MB", "MAIL_FROM", "MAIL_REPLY_TO", "MAIL_BOUNCES",
+    "MAIL_UNSUBSCRIBE", "SMTP_HOST", "SMTP_PORT", "SMTP_USER", "SMTP_TLS",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +45,37 @@ class DatabaseSettings:
 
     def password(self) -> str:
         """Raises SettingsInvalid if the file cannot be read or is empty."""
-        try:
-            text = self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            raise SettingsInvalid(f"secret {self.password_file}: cannot be read ({reason})") from error
-        if not text:
-            raise SettingsInvalid(f"secret {self.password_file}: is empty")
-        return text
+        return _secret(self.password_file)
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpSettings:
+    """A mail server. *user* None: it asks for none."""
+
+    host: str
+    port: int
+    user: str | None
+    tls: str
+    password_file: Path
+
+    def password(self) -> str:
+        """Raises SettingsInvalid. Read for each connection: a rotated one is used without a restart."""
+        return _secret(self.password_file)
+
+
+@dataclass(frozen=True, slots=True)
+class MailSettings:
+    """How mail leaves: by *smtp*, or where there is none into *folder*. Addresses are `name@host` or `Name <...>`.
+
+    *bounces* is the envelope's sender; *unsubscribe* a `mailto:` or `https:` address.
+    """
+
+    sender: str
+    reply_to: str | None
+    bounces: str
+    unsubscribe: str
+    smtp: SmtpSettings | None
+    folder: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +90,26 @@ class Settings:
     accent: str
     language: str
     timezone: str
+    url: str | None  # where people reach the site, without a slash at its end; None: an older operator does not say it
+    worker: str  # "child": the web process starts one when there is work; "service": somebody else does
+    retention_days: int
+    media_mb: int
+    mail: MailSettings | None  # None: no mail can be sent, and what is to be sent waits
     unknown: tuple[str, ...]  # the tenant's settings that this image ignores; said once in the log
     host: str | None  # None: every address of the task
     port: int
     revision: str
+
+    @property
+    def web_database(self) -> DatabaseSettings:
+        """What the web process may use of the task's connections: the worker that it starts has its own."""
+        if self.worker != "child":
+            return self.database
+        return replace(self.database, pool_max=max(1, self.database.pool_max - self.worker_database.pool_max))
+
+    @property
+    def worker_database(self) -> DatabaseSettings:
+        return replace(self.database, pool_max=2 if self.database.pool_max >= 6 else 1)
 
     @classmethod
     def read(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -73,6 +120,7 @@ class Settings:
         document = _Section(str(path), _load(path))
         database = document.section("database")
         tenant = document.section("settings", required=False)
+        url = document.matching("url", r"https?://[^\s/\"<>]+", "an address like https://acme.example.com", "") or None
         settings = cls(
             tenant=document.text("tenant"),
             uid=document.text("uid"),
@@ -91,6 +139,11 @@ class Settings:
             accent=tenant.matching("accent", r"#[0-9a-fA-F]{6}", 'a colour like "#0a7d5a"', DEFAULT_ACCENT).lower(),
             language=tenant.matching("language", "|".join(LANGUAGES), 'one of "en", "fr"', "en"),
             timezone=_zone(tenant),
+            url=url,
+            worker=document.matching("worker", "|".join(WORKER_MODES), 'one of "child", "service"', "child"),
+            retention_days=tenant.whole("RETENTION_DAYS", low=1, high=36_500, default=DEFAULT_RETENTION_DAYS),
+            media_mb=tenant.whole("MEDIA_MB", low=0, high=100_000, default=DEFAULT_MEDIA_MB),
+            mail=_mail(tenant, secrets_dir, url, document.text("displayName"), env.get("SKEP_MAIL_DIR") or None),
             unknown=tuple(sorted(tenant.keys() - KNOWN_TENANT_SETTINGS)),
             host=env.get("SKEP_HOST") or None,
             port=_port(env.get("SKEP_PORT") or "8080"),
@@ -156,11 +209,75 @@ class _Section:
             raise self.refuse(key, f"a {'whole ' if whole else ''}number from {low:g} to {high:g}")
         return float(value)
 
-    def matching(self, key: str, pattern: str, expected: str, default: str) -> str:
+    def whole(self, key: str, *, low: int, high: int, default: int) -> int:
+        """A whole number, as such or as text: YAML's settings are texts."""
         value = self._value.get(key, default)
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise self.refuse(key, f"a whole number from {low} to {high}")
+        return value
+
+    def matching(self, key: str, pattern: str, expected: str, default: str) -> str:
+        if key not in self._value:
+            return default
+        value = self._value[key]
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
             raise self.refuse(key, expected)
         return value
+
+
+def _secret(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise SettingsInvalid(f"secret {path}: cannot be read ({reason})") from error
+    if not text:
+        raise SettingsInvalid(f"secret {path}: is empty")
+    return text
+
+
+_ADDRESS = r"[^\s<>@,;\"]+@[^\s<>@,;\"]+"
+
+
+def _mail(
+    tenant: _Section, secrets_dir: Path, url: str | None, display_name: str, folder: str | None
+) -> MailSettings | None:
+    """None where neither a server nor a folder is given, or where nobody says which address links must have."""
+    mailbox = rf"{_ADDRESS}|[^\r\n<>]{{1,100}}<{_ADDRESS}>"
+    expected = 'an address like "Acme Events <tickets@acme.example>"'
+    host = tenant.matching("SMTP_HOST", r"[A-Za-z0-9.:_-]{1,253}", "a host name", "")
+    port = tenant.whole("SMTP_PORT", low=1, high=65535, default=587)
+    user = tenant.matching("SMTP_USER", r"[^\x00-\x1f]{1,200}", "a user name", "") or None
+    tls = tenant.matching("SMTP_TLS", "|".join(TLS_MODES), 'one of "starttls", "tls", "off"', "")
+    sender = tenant.matching("MAIL_FROM", mailbox, expected, "")
+    reply_to = tenant.matching("MAIL_REPLY_TO", mailbox, expected, "") or None
+    bounces = tenant.matching("MAIL_BOUNCES", _ADDRESS, 'an address like "bounces@acme.example"', "")
+    unsubscribe = tenant.matching(
+        "MAIL_UNSUBSCRIBE", r"(mailto|https):[^\s<>,]{3,500}", "a mailto: or https: address", ""
+    )
+    smtp = None
+    if host:
+        if not sender:
+            raise tenant.refuse("MAIL_FROM", f"{expected}, because SMTP_HOST is given")
+        mode = tls or ("tls" if port == 465 else "starttls")
+        smtp = SmtpSettings(host, port, user, mode, secrets_dir / "smtp-password")
+        if user is not None:
+            smtp.password()  # said at the start, not at the first mail
+    if url is None or (smtp is None and folder is None):
+        return None
+    name = re.sub(r'["\\\r\n<>]', "", display_name)
+    sender = sender or f'"{name}" <tickets@{urlsplit(url).hostname}>'
+    address = sender.rpartition("<")[2].rstrip(">")
+    return MailSettings(
+        sender=sender,
+        reply_to=reply_to,
+        bounces=bounces or address,
+        unsubscribe=unsubscribe or f"mailto:{(reply_to or address).rpartition('<')[2].rstrip('>')}?subject=unsubscribe",
+        smtp=smtp,
+        folder=Path(folder) if folder is not None and smtp is None else None,
+    )
 
 
 def _zone(tenant: _Section) -> str:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 # What a tenant's container runs. It must stay small, so nothing of the operator is imported for it.
-APP_COMMANDS = frozenset({"web", "schema", "samples", "invitation"})
+APP_COMMANDS = frozenset({"web", "worker", "schema", "samples", "invitation"})
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -146,7 +146,7 @@ async def _tenant(
         load = load_of(view.records.values())
         desired = place(replace(desired, key_id=desired.key_id or key_id), platform, load, room)
         desired = place_cache(desired, platform, load)
-        file = app.settings_file(desired, platform, settings)
+        file = app.settings_file(desired, platform, settings, view.service(names.service(name)))
     except SkepError as error:
         yield f"cannot be placed: {error}"
         return

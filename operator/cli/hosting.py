@@ -51,6 +51,7 @@ async def serve(home: Home, path: Path | None, listen: str, port: int) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopping.set)
     home.prepare()
+    say(_mail_line(home))
     supervisor = Supervisor(home, port=port, listen=listen, path=path)
     with _logging_to(home.logs / "skep.log"):
         async with supervisor.running() as engine:
@@ -131,7 +132,7 @@ async def detach(home: Home, path: Path | None, listen: str, port: int, deadline
     try:
         if not await _wait_healthy(client, deadline, background=background):
             return EXIT_FAILED
-        return await _apply_and_wait(client, path, deadline)
+        return _told(home, await _apply_and_wait(client, path, deadline))
     finally:
         await client.close()
 
@@ -173,7 +174,7 @@ async def join(home: Home, path: Path | None, port: int | None, deadline: float)
             raise UsageError(f"it answers on port {status['port']}, not {port}", remedy="`skep down` stops it")
         if path is not None and status["path"] not in (None, str(_absolute(path))):
             say(f"{path} is published once; `skep down` and `skep up {path}` would follow it", err=True)
-        return await _apply_and_wait(client, path, deadline)
+        return _told(home, await _apply_and_wait(client, path, deadline))
     finally:
         await client.close()
 
@@ -227,6 +228,16 @@ async def _apply_and_wait(client: EmbeddedClient, path: Path | None, deadline: f
     for url in urls:
         say(url)
     return code
+
+
+def _told(home: Home, code: int) -> int:
+    if code == 0:
+        say(_mail_line(home))
+    return code
+
+
+def _mail_line(home: Home) -> str:
+    return f"mails of sites without a mail server: {home.mail}/<tenant>/*.eml"
 
 
 async def _wait_reached(urls: list[str], edge: str, deadline: float) -> str | None:

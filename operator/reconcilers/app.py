@@ -108,17 +108,31 @@ def route(record: Record) -> Route:
     )
 
 
-def settings_file(record: Record, platform: Platform, settings: Settings) -> AppFile:
+def settings_file(record: Record, platform: Platform, settings: Settings, service: Service | None = None) -> AppFile:
+    """What the app is told. *service* as it runs: one that an operator of before made keeps the file it has.
+
+    A field that came later would otherwise start every tenant's tasks again on the day that the operator is updated. It
+    reaches a tenant with the next change of anything else in the file.
+    """
     server, cache = server_of(platform, record.server), cache_of(platform, record.cache)
-    return _settings_file(
-        record.spec,
-        record.uid,
-        record.secret_generation,
-        settings.address(server.host, server.port),
-        settings.address(cache.host, cache.port) if cache is not None else None,
-        settings.proxies,
-        drain_s(settings),
-    )
+
+    def render(*, told_url: bool) -> AppFile:
+        return _settings_file(
+            record.spec,
+            record.uid,
+            record.secret_generation,
+            settings.address(server.host, server.port),
+            settings.address(cache.host, cache.port) if cache is not None else None,
+            settings.proxies,
+            settings.edge_suffix if told_url else None,
+            drain_s(settings),
+        )
+
+    file = render(told_url=True)
+    mounted = next((mount.name for mount in service.spec.configs), file.name) if service is not None else file.name
+    if mounted != file.name and (older := render(told_url=False)).name == mounted:
+        return older
+    return file
 
 
 def drain_s(settings: Settings) -> float:
@@ -134,6 +148,7 @@ def _settings_file(
     address: tuple[str, int],
     cache: tuple[str, int] | None,
     proxies: tuple[str, ...],
+    edge_suffix: str | None,
     drain_s: float,
 ) -> AppFile:
     database = names.database(spec.name, uid)
@@ -154,6 +169,8 @@ def _settings_file(
         },
         "settings": dict(spec.settings),
     }
+    if edge_suffix is not None:  # mails hold links, and who writes them sees no request
+        document["url"] = f"{'https' if spec.secure else 'http'}://{spec.hosts[0]}{edge_suffix}"
     if cache is not None:
         document["cache"] = {
             "host": cache[0],
@@ -387,7 +404,8 @@ async def _claim(file: AppFile, labels: Mapping[str, str], found: Config | None,
 async def write_settings(subject: Subject) -> Result:
     """The settings file goes first: the schema job reads the same one."""
     record, world = subject.known, subject.ports.world
-    file = settings_file(record, subject.platform, subject.ports.settings)
+    service = world.service(names.service(subject.name))
+    file = settings_file(record, subject.platform, subject.ports.settings, service)
     observed = {config.name: config for config in world.configs_of(subject.name, "settings")}.get(file.name)
     if observed is None or dict(observed.labels).get(names.UID) != record.uid:
         drifted = drifts.is_settled(subject, secret.mounts(subject.known))
@@ -401,10 +419,10 @@ async def write_settings(subject: Subject) -> Result:
 async def reconcile(subject: Subject) -> Result:
     record, ports = subject.known, subject.ports
     world = ports.world
-    file = settings_file(record, subject.platform, ports.settings)
+    observed = world.service(names.service(subject.name))
+    file = settings_file(record, subject.platform, ports.settings, observed)
     files = world.configs_of(subject.name, "settings")
     desired = desire(record, file, await ports.images.resolve(record.spec.image))
-    observed = world.service(desired.name)
     revision = revision_label(desired)
 
     actions = plan(desired, observed, file, files)

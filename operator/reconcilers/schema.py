@@ -46,7 +46,7 @@ def failure_key(record: Record, image: Image) -> str:
 async def reconcile(subject: Subject) -> Result:
     record, ports = subject.known, subject.ports
     image = await ports.images.resolve(record.spec.image)
-    file = app.settings_file(record, subject.platform, ports.settings)
+    file = app.settings_file(record, subject.platform, ports.settings, ports.world.service(names.service(subject.name)))
     job = desire(record, file, image, timeout_s=ports.settings.job_deadline_s)
     if job is None:
         return DONE

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 PLATFORM = """\
 apiVersion: skep/v1
@@ -127,6 +128,17 @@ class Hive:
             return answer.status, answer.read().decode()
         except OSError as error:
             return 0, str(error)
+        finally:
+            connection.close()
+
+    def post(self, host: str, path: str, fields: dict[str, str]) -> int:
+        """A form of one of our pages; the answer's status."""
+        address = f"{host}.localhost:{self.port}"
+        headers = {"Host": address, "Origin": f"http://{address}", "Content-Type": "application/x-www-form-urlencoded"}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("POST", path, urlencode(fields), headers)
+            return connection.getresponse().status
         finally:
             connection.close()
 

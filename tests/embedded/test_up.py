@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -176,6 +179,23 @@ def test_a_secret_that_a_tenant_brings_reaches_its_app(standing: Hive) -> None:
     (folder / "birch-smtp").write_text("hush")
     until(lambda: [path.read_text() for path in standing.home.glob("tasks/*/secrets/smtp")] == ["hush"])
     until(lambda: standing.items()["birch"]["status"]["phase"] == "Ready")
+
+
+def test_mails_land_in_the_folder_that_up_names(standing: Hive) -> None:
+    folder = standing.home / "mail"
+    assert f"mails of sites without a mail server: {folder}/<tenant>/*.eml" in standing.up().stdout
+    found = re.search(r"/invite/[A-Za-z0-9_-]{43}", standing.skep("invite", "acme").stdout)
+    assert found is not None
+    account = {"name": "Ada", "email": "ada@example.com", "password": "a long enough password"}
+    assert standing.post("acme", found[0], account) == 303
+    assert standing.post("acme", "/organizer/reset", {"email": "ada@example.com"}) == 303
+    until(lambda: any((folder / "acme").glob("*.eml")))
+    (mail,) = (folder / "acme").glob("*.eml")
+    parsed = email.message_from_bytes(mail.read_bytes(), policy=email.policy.default)
+    assert parsed["To"] == "ada@example.com"
+    words = parsed.get_body(("plain",))
+    assert words is not None
+    assert f"http://acme.localhost:{standing.port}/invite/" in words.get_content()
 
 
 def test_a_broken_document_changes_nothing_and_mended_it_counts(standing: Hive) -> None:

@@ -39,6 +39,7 @@ class Tenant:
     port: int
     revision: str = "r1"
     logs: list[Path] = field(default_factory=list)
+    given: dict[str, str] = field(default_factory=dict)  # more of the environment
 
     @property
     def database(self) -> str:
@@ -56,6 +57,7 @@ class Tenant:
             "SKEP_SECRETS_DIR": str(self.home / "secrets"),
             "SKEP_PORT": str(self.port),
             "SKEP_REVISION": self.revision,
+            **self.given,
         }
 
     def write(self) -> None:
@@ -90,12 +92,62 @@ class Tenant:
         return web
 
     @asynccontextmanager
+    async def working(self) -> AsyncIterator[Work]:
+        """A worker process, as the web process starts one."""
+        log = self.home / f"worker-{len(self.logs)}.log"
+        self.logs.append(log)
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "skep.webapp", "worker", "--until-idle",
+                env=self.env, stdin=subprocess.PIPE, stdout=output, stderr=output,
+            )  # fmt: skip
+        try:
+            yield Work(process, log)
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+    async def work(self) -> str:
+        """A worker that does everything which is due now, and ends; its log."""
+        async with self.working() as work:
+            return await work.finish()
+
+    @asynccontextmanager
     async def running(self) -> AsyncIterator[Web]:
         web = await self.start()
         try:
             yield web
         finally:
             await web.kill()
+
+
+@dataclass
+class Work:
+    process: asyncio.subprocess.Process
+    log: Path
+
+    async def wait_for(self, words: str) -> None:
+        """Until its log says *words*."""
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                while words not in self.log.read_text():
+                    if self.process.returncode is not None:
+                        raise RuntimeError(f"the worker ended with {self.process.returncode}")
+                    await asyncio.sleep(0.02)
+        except (TimeoutError, RuntimeError) as error:
+            raise AssertionError(f"the worker never said {words!r}:\n{self.log.read_text()}") from error
+
+    async def finish(self) -> str:
+        """Close its pipe once nothing is due any more: it ends. Its log."""
+        await self.wait_for("worker waits")
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        async with asyncio.timeout(START_TIMEOUT_S):
+            code = await self.process.wait()
+        text = self.log.read_text()
+        assert code == 0, text
+        return text
 
 
 @dataclass
@@ -158,6 +210,7 @@ async def make_tenant(postgres: Postgres, home: Path, name: str = "acme", **chan
         },
         port=free_port(),
     )
+    tenant.settings.setdefault("url", tenant.url)
     tenant.write()
     await _make_database(tenant)
     return tenant

@@ -80,4 +80,4 @@ async def test_a_job_that_kills_its_workers_is_given_up_too(eyes: Connection) ->
     assert len(await jobs.claim(eyes)) == 1
     await eyes.execute("UPDATE job SET claimed_at = claimed_at - interval '1 hour'")
     assert await jobs.claim(eyes) == []
-    assert await eyes.fetchval("SELECT error FROM job WHERE dead_at IS NOT NULL") == "gave no answer"
+    assert await eyes.fetchval("SELECT error FROM job WHERE dead_at IS NOT NULL") == "lost"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from skep.webapp.bounded.parent import Children
 from skep.webapp.http.drain import Drain
 from skep.webapp.http.proxies import Client, Proxies
 from skep.webapp.http.ratelimit import RateLimiter
@@ -15,6 +16,7 @@ from skep.webapp.i18n import Translator
 from skep.webapp.passwords import Passwords
 from skep.webapp.settings import Settings
 from skep.webapp.shop.payments import Provider
+from skep.webapp.store.media import Media
 from skep.webapp.store.pool import Database
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class Limits:
     invitation: RateLimiter
     registration: RateLimiter
     cart: RateLimiter
+    files: RateLimiter
 
 
 @dataclass(slots=True)
@@ -61,10 +64,12 @@ class Visit:
 
 SETTINGS = web.AppKey("settings", Settings)
 DATABASE = web.AppKey("database", Database)
+CHILDREN = web.AppKey("children", Children)
 DRAIN = web.AppKey("drain", Drain)
 PROXIES = web.AppKey("proxies", Proxies)
 PASSWORDS = web.AppKey("passwords", Passwords)
 LIMITS = web.AppKey("limits", Limits)
+MEDIA: web.AppKey[Media] = web.AppKey("media")
 PROVIDERS: web.AppKey[tuple[Provider, ...]] = web.AppKey("providers")
 PAGES: web.AppKey[Pages] = web.AppKey("pages")
 ASSETS: web.AppKey[Assets] = web.AppKey("assets")

@@ -35,7 +35,10 @@ class Pages:
         )
         self._environment.policies["urlize.rel"] = "noopener nofollow ugc"
         self._environment.globals.update(
-            site={"name": settings.display_name}, asset=assets.url, dates=dates, language_names=NAMES
+            site={"name": settings.display_name, "has_mail": settings.mail is not None, "url": settings.url or ""},
+            asset=assets.url,
+            dates=dates,
+            language_names=NAMES,
         )
         self._environment.filters["paragraphs"] = paragraphs
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from skep.webapp.http.keys import DATABASE, PAGES
 from skep.webapp.http.pages import page_number
 from skep.webapp.http.sessions import HOME, for_members
-from skep.webapp.store import events
+from skep.webapp.store import events, jobs
 from skep.webapp.store.members import SignedIn
 
 PAST_PAGE_SIZE = 20
@@ -21,6 +21,7 @@ async def dashboard(request: web.Request, member: SignedIn) -> web.StreamRespons
     page = page_number(request)
     async with request.app[DATABASE].connection() as connection:
         current = await events.current(connection)
+        backlog = await jobs.backlog(connection)
         past = await events.past(connection, limit=PAST_PAGE_SIZE + 1, offset=(page - 1) * PAST_PAGE_SIZE)
     return request.app[PAGES].render(
         request,
@@ -31,5 +32,6 @@ async def dashboard(request: web.Request, member: SignedIn) -> web.StreamRespons
         page=page,
         has_more=len(past) > PAST_PAGE_SIZE,
         registered=sum(event.registered for event in current),
+        backlog=backlog,
         notice="welcome" if request.query.get("notice") == "welcome" else None,
     )

@@ -13,6 +13,7 @@ from skep.webapp.http.sessions import for_members
 from skep.webapp.organizer.manage import EVENT_PATH, managed_event
 from skep.webapp.shop import orders, payments, tickets
 from skep.webapp.shop.states import PaymentState
+from skep.webapp.store import audit, jobs
 from skep.webapp.store.audit import Actor
 from skep.webapp.store.members import SignedIn
 
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 ORDER_PATH = EVENT_PATH + "/orders/{order_id:[0-9a-f-]{36}}"
 PAGE_SIZE = 50
-NOTICES = frozenset({"paid", "refused", "unchanged", "order-cancelled"})
+NOTICES = frozenset({"resent", "paid", "refused", "unchanged", "order-cancelled"})
 
 routes = web.RouteTableDef()
 
@@ -60,6 +61,22 @@ async def mark_paid(request: web.Request, member: SignedIn) -> web.StreamRespons
         outcome = await payments.record(request.app[DATABASE], order.payment_id, PaymentState.CONFIRMED, actor)
     log.info("payment marked", extra={"order_id": str(order.id), "member_id": str(member.member_id)})
     return redirect(f"/organizer/events/{event.id}/orders?notice={outcome}")
+
+
+@routes.post(ORDER_PATH + "/resend")
+@for_members
+async def resend(request: web.Request, member: SignedIn) -> web.StreamResponse:
+    """Somebody at the phone has lost the mail."""
+    async with request.app[DATABASE].transaction() as connection:
+        event = await managed_event(request, connection)
+        order = await tickets.by_id(connection, event.id, _order_id(request))
+        if order is None or order.state not in ("pending", "paid"):
+            raise web.HTTPNotFound
+        await jobs.enqueue(connection, "mail.tickets_again", {"orders": [str(order.id)]})
+        actor = Actor("member", member.member_id)
+        await audit.record(connection, actor, "tickets sent again", "order", order.id)
+    log.info("tickets sent again", extra={"order_id": str(order.id), "member_id": str(member.member_id)})
+    return redirect(f"/organizer/events/{event.id}/orders?notice=resent")
 
 
 @routes.post(ORDER_PATH + "/cancel")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skep.webapp.organizer import account, dashboard, editor, legal, manage, offer, orders
+from skep.webapp.organizer import account, dashboard, editor, legal, manage, offer, orders, outbox, picture, reset, team
 
 routes = [
     *account.routes,
@@ -12,4 +12,8 @@ routes = [
     *manage.routes,
     *offer.routes,
     *orders.routes,
+    *outbox.routes,
+    *picture.routes,
+    *reset.routes,
+    *team.routes,
 ]

@@ -58,6 +58,11 @@ class Order:
         return tuple(ticket for ticket in self.tickets if not ticket.is_cancelled)
 
     @property
+    def has_tickets(self) -> bool:
+        """Is there anything that opens a door?"""
+        return self.state == "paid" and bool(self.valid)
+
+    @property
     def total(self) -> Amount:
         return total([ticket.amount for ticket in self.valid])
 

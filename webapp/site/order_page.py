@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from aiohttp import web
 
+from skep.webapp.bounded.parent import ChildFailed, ChildRefused
 from skep.webapp.http.forms import Form, read_form
-from skep.webapp.http.keys import DATABASE, PAGES, VISIT
+from skep.webapp.http.keys import CHILDREN, DATABASE, LIMITS, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
-from skep.webapp.shop import orders, tickets
+from skep.webapp.shop import orders, sheets, tickets
 from skep.webapp.shop.tickets import Order
 from skep.webapp.store import audit, events
 from skep.webapp.store.events import Event
@@ -43,6 +45,31 @@ async def order_page(request: web.Request) -> web.Response:
     if event is None:
         raise web.HTTPNotFound
     return _page(request, order, event, form=Form(request[VISIT].t))
+
+
+@routes.get(ORDER_PATH + "/tickets.pdf")
+async def ticket_file(request: web.Request) -> web.Response:
+    """Drawn for each download: names stand in no other file and no other table."""
+    async with request.app[DATABASE].connection() as connection:
+        order = await _order(request, connection)
+        event = await events.by_id(connection, order.event_id)
+    if event is None or not order.has_tickets:
+        raise web.HTTPNotFound
+    request[VISIT].prefer(event.language)
+    limit = request.app[LIMITS].files
+    if (wait_s := limit.retry_after_s(str(order.id))) is not None:
+        raise web.HTTPTooManyRequests(headers={"Retry-After": str(wait_s)})
+    limit.count(str(order.id))
+    pages = sheets.of_order(request.app[SETTINGS], order, event, request[VISIT].t.language)
+    try:
+        file = await request.app[CHILDREN].ask("tickets", json.dumps(pages.document()).encode())
+    except (ChildFailed, ChildRefused) as error:
+        raise RuntimeError("tickets could not be drawn") from error
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": f'attachment; filename="{sheets.file_name([order])}"',
+    }
+    return web.Response(body=file, content_type="application/pdf", headers=headers)
 
 
 @routes.post(ORDER_PATH + "/cancel")

@@ -9,6 +9,7 @@ from skep.webapp.site import (
     event_list,
     event_page,
     legal_page,
+    media,
     order_page,
     resend_page,
     waiting_page,
@@ -24,4 +25,5 @@ routes = [
     *order_page.routes,
     *resend_page.routes,
     *legal_page.routes,
+    *media.routes,
 ]

@@ -13,6 +13,7 @@ import asyncpg
 from skep.webapp.i18n import dates
 from skep.webapp.ids import uuid7
 from skep.webapp.store import offers
+from skep.webapp.store.media import Picture, picture
 from skep.webapp.store.offers import TypeDraft
 from skep.webapp.store.texts import Texts, texts
 
@@ -53,6 +54,7 @@ class Event:
     capacity: int | None
     registered: int
     is_over: bool
+    picture: Picture | None
 
     @property
     def left(self) -> int | None:
@@ -92,6 +94,7 @@ _EVENTS = """
 SELECT e.id, e.slug, e.status, e.language, e.timezone, e.title, e.description, e.place, e.version, e.currency,
        e.pays_on_site, e.transfer_details, e.transfer_days, e.self_cancel_hours, e.max_per_order,
        s.id AS session_id, s.starts_at, s.ends_at, s.ends_at <= clock_timestamp() AS is_over,
+       (SELECT json_build_object('alt', p.alt, 'variants', p.variants) FROM picture p WHERE p.event_id = e.id) AS picture,
        (SELECT count(*) FROM event_session z WHERE z.event_id = e.id) AS sessions, :counts
 FROM event e JOIN LATERAL (
     SELECT * FROM event_session z WHERE z.event_id = e.id
@@ -128,6 +131,7 @@ def _event(row: asyncpg.Record) -> Event:
     own = values["language"]
     for field in ("title", "description", "place"):
         values[field] = Texts(json.loads(values[field]), own)
+    values["picture"] = picture(values["picture"], own)
     zone = dates.zone(values["timezone"])
     for field in ("starts_at", "ends_at"):
         values[field] = values[field].astimezone(zone)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from skep.webapp.store.pool import Connection
 
 LIFETIME = timedelta(days=7)
+RESET_LIFETIME = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,11 @@ class Invitation:
     expires_at: datetime
 
 
-async def create(connection: Connection, token: str, *, email: str | None, language: str) -> UUID:
+async def create(
+    connection: Connection, token: str, *, email: str | None, language: str, lifetime: timedelta = LIFETIME
+) -> UUID:
     """Store an invitation for *token* (only its hash). A second one for the same address names the same person."""
-    person_id = None if email is None else await _person(connection, email, language)
+    person_id = None if email is None else await person_of(connection, email, language)
     identity = uuid7()
     await connection.execute(
         "INSERT INTO invitation (id, token_sha256, person_id, expires_at) "
@@ -39,12 +42,13 @@ async def create(connection: Connection, token: str, *, email: str | None, langu
         identity,
         token_hash(token),
         person_id,
-        LIFETIME,
+        lifetime,
     )
     return identity
 
 
-async def _person(connection: Connection, email: str, language: str) -> UUID:
+async def person_of(connection: Connection, email: str, language: str) -> UUID:
+    """Who has this address: a member, or somebody to invite."""
     member: UUID | None = await connection.fetchval("SELECT id FROM person WHERE email = $1 AND kind = 'member'", email)
     if member is not None:
         return member

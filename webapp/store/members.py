@@ -39,6 +39,38 @@ class SignedIn:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Mailable:
+    name: str
+    email: str
+    language: str
+
+
+async def mailable(connection: Connection, person_id: UUID) -> Mailable | None:
+    """Whom to write to about an account: a member, or somebody who is invited."""
+    row = await connection.fetchrow(
+        "SELECT name, email, language FROM person WHERE id = $1 AND kind IN ('member', 'invited') AND email <> ''",
+        person_id,
+    )
+    return None if row is None else Mailable(**dict(row))
+
+
+async def everybody(connection: Connection) -> list[Mailable]:
+    """All members, by name."""
+    rows = await connection.fetch(
+        "SELECT p.name, p.email, p.language FROM member m JOIN person p ON p.id = m.person_id ORDER BY p.name, p.email"
+    )
+    return [Mailable(**dict(row)) for row in rows]
+
+
+async def person_with(connection: Connection, email: str) -> UUID | None:
+    """The person of the account that signs in with *email*."""
+    found: UUID | None = await connection.fetchval(
+        "SELECT p.id FROM person p JOIN member m ON m.person_id = p.id WHERE p.email = $1 AND p.kind = 'member'", email
+    )
+    return found
+
+
 async def find_account(connection: Connection, email: str) -> Account | None:
     row = await connection.fetchrow(
         "SELECT m.id, m.password_hash FROM member m JOIN person p ON p.id = m.person_id "

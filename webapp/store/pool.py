@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -62,7 +62,7 @@ def _translated() -> Iterator[None]:
 
 
 async def connect(
-    database: DatabaseSettings, *, command_timeout_s: float | None = COMMAND_TIMEOUT_S
+    database: DatabaseSettings, *, command_timeout_s: float | None = COMMAND_TIMEOUT_S, name: str = "skep"
 ) -> asyncpg.Connection[asyncpg.Record]:
     """One connection of its own. Raises DatabaseDown for whatever keeps us out."""
     try:
@@ -74,7 +74,7 @@ async def connect(
             password=database.password(),
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=command_timeout_s,
-            server_settings={"application_name": "skep"},
+            server_settings={"application_name": name},
         )
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         raise DatabaseDown(
@@ -91,10 +91,15 @@ class _Connection(asyncpg.Connection):
 
 
 class Database:
-    """The web process's pool. Use `connection()` for reads and `transaction()` for writes."""
+    """A process's pool. Use `connection()` for reads and `transaction()` for writes.
 
-    def __init__(self, settings: DatabaseSettings) -> None:
+    *on_commit* hears of each transaction that was committed: there may be work to do.
+    """
+
+    def __init__(self, settings: DatabaseSettings, *, name: str = "skep web") -> None:
         self._settings = settings
+        self._name = name
+        self.on_commit: Callable[[], None] | None = None
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._answered_at = float("-inf")
         self._asked_at = float("-inf")
@@ -118,7 +123,7 @@ class Database:
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
             server_settings={
-                "application_name": "skep web",
+                "application_name": self._name,
                 # A process that was stopped inside a sale must not finish it when others have its places.
                 "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S:g}s",
             },
@@ -154,6 +159,8 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         async with self.connection() as connection, connection.transaction():
             yield connection
+        if self.on_commit is not None:
+            self.on_commit()
 
     async def is_ready(self) -> bool:
         """Has the database answered within the last 10 s? Asks it at most once in that time.

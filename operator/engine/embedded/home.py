@@ -11,6 +11,7 @@
     state/            configs, secrets, networks and services, one file each; the version index; the engine's ID
     tasks/            one folder a running task: its configs and secrets as files
     edge/             Traefik's dynamic configuration, one file a route
+    mail/             what the sites would have mailed: mail/<tenant>/*.eml
     postgres/         the cluster, or where it is (cluster.json) if its account cannot reach this folder
     redis/            the cache server's users
     children/         one record a running process, so that a later run can end what an earlier one left
@@ -38,7 +39,7 @@ from skep.operator.keys import RootKey
 ADMIN_SECRET = "skep.postgres-admin"  # noqa: S105 - the name of the file that holds it
 CACHE_SECRET = "skep.redis-admin"  # noqa: S105 - as above
 ROOT_SECRET = "skep.root-key"  # noqa: S105 - as above
-FOLDERS = ("secrets", "brought", "state", "tasks", "edge", "children", "logs", "postgres", "redis")
+FOLDERS = ("secrets", "brought", "state", "tasks", "edge", "children", "logs", "mail", "postgres", "redis")
 FILES = ("engine.sock", "lock", "operator.lock", "supervisor.json", "root.key", "ports.json")
 SOCKET_PATH_MAX = 107  # bytes, of every Linux; macOS takes 103
 
@@ -54,6 +55,10 @@ class Home:
     @property
     def root_key(self) -> Path:
         return self.path / "root.key"
+
+    @property
+    def mail(self) -> Path:
+        return self.path / "mail"
 
     @property
     def secrets(self) -> Path:

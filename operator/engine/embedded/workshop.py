@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from skep.operator import names
 from skep.operator.engine.embedded.children import Child, Children, Sink
 from skep.operator.engine.embedded.home import Home
 from skep.operator.engine.embedded.programs import APP, Program, base_environment, repository
@@ -61,7 +62,10 @@ class Workshop:
         folder.mkdir(mode=0o700)
         _write_mounts(folder / "configs", configs.items())
         _write_mounts(folder / "secrets", secrets.items())
-        return base_environment() | dict(spec.env) | {
+        # A laptop has no mail server: a site without one of its own puts its mails where somebody can read them.
+        tenant = dict(spec.labels).get(names.TENANT)
+        mail = {"SKEP_MAIL_DIR": str(self.home.mail / tenant)} if tenant else {}
+        return base_environment() | mail | dict(spec.env) | {
             "HOME": str(folder),
             "SKEP_CONFIGS_DIR": str(folder / "configs"),
             "SKEP_SECRETS_DIR": str(folder / "secrets"),

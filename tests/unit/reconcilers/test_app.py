@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import fields, replace
 from typing import Any
@@ -47,6 +48,7 @@ def secret(name: str, *, uid: str | None = UID) -> Secret:
 def test_the_settings_file_keeps_the_contract() -> None:
     assert settings_of("app: {settings: {language: fr}}\n") == {
         "tenant": "acme", "uid": UID, "displayName": "Acme", "secure": False, "proxies": ["10.0.0.2"],
+        "url": "http://acme.localhost",
         "drainSeconds": 7.0, "settings": {"language": "fr"},
         "database": {
             "host": "postgres", "port": 5432, "name": "t_acme_01234567", "user": "t_acme_01234567_a", "poolMax": 9,
@@ -337,3 +339,20 @@ def test_the_engine_watches_an_update_longer_than_a_start_may_take() -> None:
     assert policy.monitor_s > health.start_period_s + health.interval_s * health.retries
     assert policy.order == "start-first"
     assert policy.failure_action == "rollback"
+
+
+# what came later
+
+
+def test_a_service_of_before_keeps_the_settings_that_it_has_until_something_changes() -> None:
+    record = make_record()
+    now = app.settings_file(record, PLATFORM, SETTINGS)
+    told = json.loads(now.body)
+    del told["url"]
+    body = json.dumps(told, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+    before = app.AppFile(names.settings("acme", hashlib.sha256(body).hexdigest()), body, now.drain_s)
+    service = make_service(app.desire(record, before, IMAGE))
+    assert app.settings_file(record, PLATFORM, SETTINGS, service) == before
+    edited = make_record("app: {settings: {language: fr}}\n")
+    assert "url" in json.loads(app.settings_file(edited, PLATFORM, SETTINGS, service).body)
+    assert app.settings_file(record, PLATFORM, SETTINGS, make_service(app.desire(record, now, IMAGE))) == now

@@ -54,6 +54,28 @@ def test_a_newer_operators_fields_are_left_alone_and_named(tmp_path: Path) -> No
     assert settings.unknown == ("logo", "sparkle")
 
 
+def test_mail_leaves_by_a_server_or_into_a_folder_or_not_at_all(tmp_path: Path) -> None:
+    with_url = DOCUMENT | {"url": "https://acme.example.com"}
+    assert read(tmp_path, with_url).mail is None
+    assert read(tmp_path, DOCUMENT, env={"SKEP_MAIL_DIR": "/mail"}).mail is None  # nobody says what links must hold
+    folder = read(tmp_path, with_url, env={"SKEP_MAIL_DIR": "/mail"}).mail
+    assert folder is not None
+    assert (folder.folder, folder.smtp, folder.bounces) == (Path("/mail"), None, "tickets@acme.example.com")
+    said = {"SMTP_HOST": "mx.example", "SMTP_PORT": "465", "MAIL_FROM": "Acme <hi@acme.example>"}
+    server = read(tmp_path, with_url | {"settings": said}, env={"SKEP_MAIL_DIR": "/mail"}).mail
+    assert server is not None
+    assert server.smtp is not None
+    assert (server.folder, server.smtp.tls, server.bounces) == (None, "tls", "hi@acme.example")
+    assert server.unsubscribe == "mailto:hi@acme.example?subject=unsubscribe"
+
+
+def test_a_worker_takes_its_connections_out_of_the_tasks_share(tmp_path: Path) -> None:
+    for most, web, worker in [(10, 8, 2), (4, 3, 1), (1, 1, 1)]:
+        settings = read(tmp_path, DOCUMENT | {"database": DOCUMENT["database"] | {"poolMax": most}})
+        assert (settings.web_database.pool_max, settings.worker_database.pool_max) == (web, worker)
+    assert read(tmp_path, DOCUMENT | {"worker": "service"}).web_database.pool_max == 10
+
+
 def test_the_password_is_not_part_of_what_is_printed(tmp_path: Path) -> None:
     assert "canary" not in repr(read(tmp_path, DOCUMENT, secret=b"canary"))
 
@@ -76,6 +98,15 @@ def test_the_password_is_not_part_of_what_is_printed(tmp_path: Path) -> None:
         pytest.param({"settings": {"accent": "#0a7d5a;}"}}, "accent: must be a colour", id="style injection"),
         pytest.param({"settings": {"language": "de"}}, 'language: must be one of "en", "fr"', id="language"),
         pytest.param({"settings": {"timezone": "Paris"}}, "timezone: must be an IANA time zone", id="zone"),
+        pytest.param({"url": "javascript:1"}, "url: must be an address like https://", id="no address"),
+        pytest.param({"worker": "none"}, 'worker: must be one of "child", "service"', id="worker"),
+        pytest.param({"settings": {"RETENTION_DAYS": "0"}}, "RETENTION_DAYS: must be a whole number", id="no day"),
+        pytest.param({"settings": {"SMTP_HOST": "mx"}}, "MAIL_FROM: must be an address", id="from nobody"),
+        pytest.param(
+            {"settings": {"MAIL_FROM": "a@b.example\r\nBcc: x@y.example"}}, "MAIL_FROM: must be", id="header injection"
+        ),
+        pytest.param({"settings": {"MAIL_UNSUBSCRIBE": "javascript:1"}}, "MAIL_UNSUBSCRIBE: must be", id="scheme"),
+        pytest.param({"settings": {"SMTP_PORT": "many"}}, "SMTP_PORT: must be a whole number", id="port"),
         pytest.param({"settings": {"timezone": "../etc"}}, "timezone: must be an IANA time zone", id="path"),
     ],
 )

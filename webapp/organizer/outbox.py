@@ -1,0 +1,65 @@
+"""What the worker could not do, in words, with a way to try again; and how much waits."""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+from aiohttp import web
+
+from skep.webapp.http.forms import read_form
+from skep.webapp.http.keys import DATABASE, PAGES, VISIT
+from skep.webapp.http.pages import redirect
+from skep.webapp.http.sessions import HOME, for_members
+from skep.webapp.i18n import Translator
+from skep.webapp.store import jobs
+from skep.webapp.store.members import SignedIn
+
+log = logging.getLogger(__name__)
+
+SHOWN = 100
+WHYS = frozenset({
+    "auth", "recipient", "sender", "text", "answer", "silent", "away", "tls", "lacks", "secret", "folder", "slow",
+    "memory", "mistake", "lost",
+})  # fmt: skip
+OUTBOX = HOME + "/outbox"
+
+routes = web.RouteTableDef()
+
+
+@routes.get(OUTBOX)
+@for_members
+async def outbox(request: web.Request, member: SignedIn) -> web.StreamResponse:
+    async with request.app[DATABASE].connection() as connection:
+        dead = await jobs.dead(connection, limit=SHOWN)
+        backlog = await jobs.backlog(connection)
+    return request.app[PAGES].render(
+        request,
+        "organizer/outbox.html",
+        caching="no-store",
+        dead=[(job, _why(job.error, request[VISIT].t)) for job in dead],
+        backlog=backlog,
+        notice="again" if request.query.get("notice") == "again" else None,
+    )
+
+
+@routes.post(OUTBOX + "/again")
+@for_members
+async def again(request: web.Request, member: SignedIn) -> web.StreamResponse:
+    """One job by its id, or all."""
+    form = await read_form(request, request[VISIT].t)
+    text = form.values.get("job", "")
+    try:
+        job_id = UUID(text) if text else None
+    except ValueError as error:
+        raise web.HTTPBadRequest from error
+    async with request.app[DATABASE].transaction() as connection:
+        count = await jobs.revive(connection, job_id)
+    log.info("jobs tried again", extra={"count": count, "member_id": str(member.member_id)})
+    return redirect(f"{OUTBOX}?notice=again" if count else OUTBOX)
+
+
+def _why(error: str, t: Translator) -> str:
+    """What a job's error says, in the reader's words: `recipient 550`."""
+    word, _, code = error.partition(" ")
+    return t(f"outbox.why.{word}", code=code) if word in WHYS else error

@@ -1,0 +1,57 @@
+"""When the worker is needed next: one look at the tenant's rows, by the database's own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from skep.webapp.settings import Settings
+from skep.webapp.store import jobs
+from skep.webapp.work import chores
+from skep.webapp.work.chores import Chore
+
+if TYPE_CHECKING:
+    from skep.webapp.store.pool import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What a worker of this image and these settings can do."""
+
+    kinds: Collection[str]
+    chores: Sequence[Chore]
+
+    async def due_in_s(self, connection: Connection) -> float | None:
+        """Seconds until there is work; 0 or less: now. None: nothing is known to come."""
+        moments = [
+            await jobs.next_due(connection, self.kinds),
+            await chores.next_due(connection, self.chores),
+        ]
+        first = min((moment for moment in moments if moment is not None), default=None)
+        if first is None:
+            return None
+        now: datetime = await connection.fetchval("SELECT clock_timestamp()")
+        return (first - now).total_seconds()
+
+
+MAIL_KINDS = (
+    "mail.order_paid",
+    "mail.order_placed",
+    "mail.order_expired",
+    "mail.tickets_cancelled",
+    "mail.tickets_changed",
+    "mail.tickets_again",
+    "mail.refund_owed",
+    "mail.waiting_joined",
+    "mail.waiting_offer",
+    "mail.invitation",
+    "mail.reset",
+)
+
+
+def duties_of(settings: Settings) -> Duties:
+    """Without a way to send mail, mails wait: nobody claims them."""
+    todo = chores.chores(keep_names=timedelta(days=settings.retention_days))
+    return Duties(MAIL_KINDS if settings.mail is not None else (), todo)
