@@ -140,11 +140,13 @@ async def test_a_full_disk_is_waited_for(cramped: Postgres, tmp_path: Path) -> N
         ballast.write_bytes(b"x" * (room.f_bavail * room.f_frsize - 2**20))
         try:
             await one_more(rig, "birch")
-            report = await rig.phase("birch", "Progressing", reason="DatabaseUnavailable")
-            assert "53100" in str(report.condition("Ready"))
+            await rig.phase("birch", "Progressing", reason="DatabaseUnavailable")
+            await rig.until(lambda: "No space left on device" in str(rig.status("birch")))
             assert rig.service("acme") == service
         finally:
             ballast.unlink()
+        if not cramped.runs:  # without room for its log, a server ends
+            cramped.start()
         await rig.phase("birch", "Ready")
         await rig.rest(hive)
         assert len(await rig.databases()) == 2

@@ -22,6 +22,7 @@ from typing import Any
 import asyncpg
 import docker.errors
 import pytest
+from docker.models.networks import Network
 
 from skep.operator import metrics, names
 from skep.operator.engine.swarm.engine import SwarmEngine
@@ -34,7 +35,7 @@ from tests.e2e.hives import ROOT, free_port
 from tests.fakes.proxy import Proxy
 from tests.hive.conftest import ADMIN, empty, tenant
 from tests.rig.postgres import Postgres
-from tests.rig.swarm import TestSwarm
+from tests.rig.swarm import TestSwarm, until
 
 pytestmark = [pytest.mark.swarm, pytest.mark.timeout(420)]
 
@@ -136,9 +137,16 @@ def networks(swarm: TestSwarm) -> Iterator[None]:
         for name in NETWORKS
     ]
     yield
-    for network in made:
-        with contextlib.suppress(Exception):
-            network.remove()
+    for network in made:  # a job's task may be ending on it yet
+        until(lambda network=network: _is_removed(network), 60, f"{network.name} goes")  # type: ignore[misc]
+
+
+def _is_removed(network: Network) -> bool:
+    try:
+        network.remove()
+    except docker.errors.NotFound:
+        return True
+    return False
 
 
 @pytest.fixture

@@ -76,6 +76,10 @@ class Postgres:
                 raise RuntimeError(f"PostgreSQL did not start:\n{self.log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.02)
 
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def stop(self) -> None:
         """Ends all sessions; the data stays, so that `start` brings it back."""
         self._end(signal.SIGINT)
