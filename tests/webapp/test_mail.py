@@ -203,6 +203,24 @@ async def test_32_my_tickets_are_sent_again_once_a_day(
     assert len(pdfs(mail)) == 1
 
 
+async def test_tickets_are_downloaded_from_the_orders_page(
+    tenant: Tenant, database: Database, eyes: Connection, sample: Sample
+) -> None:
+    priced = await make_event(eyes, capacity=5, price=1500)
+    placed, unpaid = await ordered(database, sample, number=2), await ordered(database, priced)
+    secrets = await eyes.fetch("SELECT secret FROM order_position WHERE order_id = $1 ORDER BY rank", placed.order_id)
+    async with tenant.running() as web, visiting(tenant) as guest:
+        assert f"/orders/{placed.link}/tickets.pdf" in (await guest.get(f"/orders/{placed.link}")).text
+        async with guest.session.get(f"{tenant.url}/orders/{placed.link}/tickets.pdf") as answer:
+            assert (answer.status, answer.content_type) == (200, "application/pdf")
+            assert answer.headers["Cache-Control"] == "no-store"
+            assert re.fullmatch(r'attachment; filename="tickets-\w{6}\.pdf"', answer.headers["Content-Disposition"])
+            assert codes(await answer.read()) == [secret_text(row["secret"]) for row in secrets]
+        assert (await guest.get(f"/orders/{unpaid.link}/tickets.pdf")).status == 404
+        assert (await guest.get(f"/orders/{'A' * 22}/tickets.pdf")).status == 404
+        assert "_imaging" not in web.proc("maps")  # Pillow's library, which reportlab loads too
+
+
 # The waiting list
 
 

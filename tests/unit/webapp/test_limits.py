@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,12 @@ def test_a_worker_leaves_the_site_its_memory(tmp_path: Path, said: str | None, m
     if said is not None:
         path.write_text(said)
     assert limits.memory_bytes(path) == mb * MB
+
+
+def test_a_web_process_loads_no_library_for_files_or_mail() -> None:
+    code = (
+        "import sys, skep.webapp.server\n"
+        "print([name for name in ('PIL', 'reportlab', 'aiosmtplib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.stdout, done.returncode) == ("[]\n", 0)
