@@ -125,7 +125,8 @@ async def operate(settings: Settings, keys: RootKey, size: int, revisions: int) 
             tenant = name_of((size // (TIMES + 1)) * (turn + 1))
             text = edited(size, tenant, f"{way} {turn}")
             storm = asyncio.create_task(storms(hive, found["resync"])) if way == "storm" else None
-            while storm is not None and hive.queue.idle:
+            patience = time.monotonic() + 2.0  # a whole resync may pass between two looks
+            while storm is not None and hive.queue.idle and time.monotonic() < patience:
                 if storm.done():
                     storm.result()  # why it ended
                 await asyncio.sleep(0.001)
