@@ -61,6 +61,9 @@ class Controller(Generic[K]):
             except Exception as error:  # noqa: BLE001 - the one place that catches all: a neighbour must not pay
                 outcome = Outcome(error=error)
             self._finish(key, outcome)
+            # A turn with nothing to do never waits for anything: without this a fleet's resync would hold the event
+            # loop, and with it edits, probes and the lease, until its last key.
+            await asyncio.sleep(0)
 
     def _finish(self, key: K, outcome: Outcome) -> None:
         extra: dict[str, object] = {"key": str(key)}

@@ -99,6 +99,24 @@ async def test_one_key_that_hangs_leaves_the_other_workers_free() -> None:
     assert seen == ["a", "b", "slow"]
 
 
+async def test_a_thousand_turns_that_wait_for_nothing_let_others_have_theirs() -> None:
+    done: list[str] = []
+
+    async def nothing_to_do(key: str) -> Outcome:
+        done.append(key)
+        return Outcome()
+
+    async with working(nothing_to_do, workers=4) as queue:
+        for number in range(1000):
+            queue.add(f"tenant-{number}")
+        before: list[int] = []
+        while len(done) < 1000:
+            before.append(len(done))
+            await asyncio.sleep(0)
+        longest = max(after - now for now, after in zip(before, [*before[1:], 1000], strict=True))
+        assert longest <= 4, "between two looks of somebody else no worker had more than one turn"
+
+
 async def test_a_reconcile_past_its_deadline_is_given_up_and_tried_again() -> None:
     async def reconcile(_: str) -> Outcome:
         await asyncio.Event().wait()
