@@ -12,7 +12,7 @@ from skep.operator.reconcilers.world import World
 def strangers(world: World, roster: Roster, tenants: Collection[str]) -> tuple[str, ...]:
     """Objects as `kind name`, in order. *tenants* are declared, and may yet be traced by what they left."""
     records = roster.all()
-    uids = {record.uid for record in records.values()}
+    ours = {"", *(record.uid for record in records.values())}
     found = [
         f"config {config.name}"
         for config in world.of_kind("record")
@@ -26,6 +26,6 @@ def strangers(world: World, roster: Roster, tenants: Collection[str]) -> tuple[s
         found += [
             f"{kind} {name}"
             for name, labels in objects
-            if labels.get(names.UID, "") not in ("", *uids) and labels.get(names.TENANT) not in tenants
+            if labels.get(names.UID, "") not in ours and labels.get(names.TENANT) not in tenants
         ]
     return tuple(sorted(found))
