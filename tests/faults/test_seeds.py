@@ -15,7 +15,7 @@ from tests.faults.fleet import POLICIES, VARIANTS, Fleet, adopt, check, check_li
 from tests.faults.simulation import Faults, Simulation, simulated
 from tests.hive.conftest import Rig
 
-IN_CI = 160
+IN_CI = 100
 BATCH = 20  # seeds in one test: a fixture costs as much as a seed
 fired: Counter[str] = Counter()  # over all seeds
 _reference: dict[str, dict[str, object]] = {}  # what a fresh start gives, by variant and policy
