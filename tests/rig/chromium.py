@@ -177,7 +177,7 @@ async def running_chromium() -> AsyncIterator[Browser]:
                  "--hide-scrollbars", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions",
                  "--no-proxy-server", "--disable-background-networking"]  # fmt: skip
     if os.geteuid() == 0:
-        arguments.append("--no-sandbox")
+        arguments.append("--no-sandbox")  # Chromium refuses to start as root with it
     process = await asyncio.create_subprocess_exec(
         executable, *arguments, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
