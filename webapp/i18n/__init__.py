@@ -1,6 +1,6 @@
 """The reader's language: which one, its words, and an event's texts in it.
 
-Words are in `en.py` and `fr.py`, one key a sentence; a plural has the keys `x.one` and `x.other`.
+Words are in `en/` and `fr/`, a module a room, one key a sentence; a plural has the keys `x.one` and `x.other`.
 """
 
 from __future__ import annotations

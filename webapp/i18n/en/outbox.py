@@ -1,0 +1,63 @@
+"""What could not be sent, and why."""
+
+from __future__ import annotations
+
+MESSAGES: dict[str, str] = {
+    # What could not be sent
+    "outbox.title": "Outbox",
+    "outbox.lead": "These were given up. Put right what is said beside each, then try again.",
+    "outbox.empty": "Nothing was given up.",
+    "outbox.waiting.one": "1 mail is waiting to be sent.",
+    "outbox.waiting.other": "{count} mails are waiting to be sent.",
+    "outbox.what": "What",
+    "outbox.why": "Why not",
+    "outbox.tries.one": "tried once",
+    "outbox.tries.other": "tried {count} times",
+    "outbox.again": "Try again",
+    "outbox.again.all": "Try all again",
+    "outbox.again.done": "It is tried again now.",
+    "outbox.kind.order_paid": "Tickets",
+    "outbox.kind.order_placed": "Order received",
+    "outbox.kind.order_expired": "Order expired",
+    "outbox.kind.tickets_cancelled": "Tickets cancelled",
+    "outbox.kind.tickets_changed": "Ticket with a new name",
+    "outbox.kind.tickets_again": "Tickets again",
+    "outbox.kind.refund_owed": "Money back",
+    "outbox.kind.waiting_joined": "Waiting list",
+    "outbox.kind.waiting_offer": "Offer to the waiting list",
+    "outbox.kind.invitation": "Invitation",
+    "outbox.kind.reset": "New password",
+    "outbox.dead.one": "1 mail could not be sent.",
+    "outbox.dead.other": "{count} mails could not be sent.",
+    "outbox.look": "Look into the outbox",
+    "mail.none.organizer": "This site cannot send mail yet: whoever runs it has to name a mail server. Mails wait "
+    "here until then; nothing is lost.",
+    "mail.none.public": "This site cannot send mail at the moment. Keep this page’s address; your tickets come by "
+    "mail later.",
+    "mail.none.resend": "This site cannot send mail at the moment. Your request is kept, and answered as soon as "
+    "it can.",
+    "mail.none.reset": "This site cannot send mail at the moment. Ask whoever runs this platform for an invitation.",
+    "reset.title": "Forgot your password?",
+    "reset.text": "Write your address, and we send you a link to a new password.",
+    "reset.button": "Send the link",
+    "reset.sent": "If this address has an account, a mail with a link is on its way. It works once, for a day.",
+    "orders.resend": "Send tickets again",
+    "orders.resend.of": "Send the tickets of {code} again",
+    "notice.orders.resent": "The tickets will be sent again to the address of the order.",
+    # Why something could not be sent
+    "outbox.why.auth": "The mail server does not accept SMTP_USER and its password ({code}).",
+    "outbox.why.recipient": "The mail server refuses this recipient ({code}).",
+    "outbox.why.sender": "The mail server refuses MAIL_FROM ({code}).",
+    "outbox.why.text": "The mail server refuses this mail ({code}).",
+    "outbox.why.answer": "The mail server answered {code}.",
+    "outbox.why.silent": "The mail server gave no answer.",
+    "outbox.why.away": "The mail server cannot be reached.",
+    "outbox.why.tls": "The mail server’s certificate or encryption is not accepted.",
+    "outbox.why.lacks": "The mail server cannot do what SMTP_TLS, SMTP_USER or this address ask for.",
+    "outbox.why.secret": "The secret smtp-password cannot be read.",
+    "outbox.why.folder": "The folder for mail cannot be written.",
+    "outbox.why.slow": "It took too long.",
+    "outbox.why.memory": "It needed more memory than it may use.",
+    "outbox.why.mistake": "A mistake of ours; the log has the details.",
+    "outbox.why.lost": "Whoever worked on it gave no answer.",
+}

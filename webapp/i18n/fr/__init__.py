@@ -1,0 +1,32 @@
+"""Français. Les espaces insécables avant « : ; ! ? » et dans les guillemets sont mises par `_spaced`."""
+
+from __future__ import annotations
+
+import re
+
+from skep.webapp.i18n.fr import account, buying, events, fields, frame, mail, offer, organizer, outbox
+from skep.webapp.i18n.joined import joined
+
+NBSP = "\u00a0"
+THIN = "\u202f"  # narrow no-break space, before ; ! ? as French typographers do
+
+
+def _spaced(text: str) -> str:
+    """Plain spaces around French punctuation become the ones that do not break."""
+    text = re.sub(r" ([;!?])", THIN + r"\1", text)
+    text = re.sub(r" ([:»])", NBSP + r"\1", text)
+    return text.replace("« ", "«" + NBSP)
+
+
+_WRITTEN = joined(
+    account.MESSAGES,
+    buying.MESSAGES,
+    events.MESSAGES,
+    fields.MESSAGES,
+    frame.MESSAGES,
+    mail.MESSAGES,
+    offer.MESSAGES,
+    organizer.MESSAGES,
+    outbox.MESSAGES,
+)
+MESSAGES = {key: _spaced(text) for key, text in _WRITTEN.items()}
