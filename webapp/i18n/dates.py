@@ -5,7 +5,7 @@ By hand for two languages: babel's data would cost each process more memory than
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -64,6 +64,12 @@ def day(moment: datetime, language: str) -> str:
     number = "1er" if language == "fr" and moment.day == 1 else str(moment.day)
     month = MONTHS[language][moment.month - 1]
     return f"{WEEKDAYS[language][moment.weekday()]} {number}{NBSP}{month} {moment.year}"
+
+
+def plain_day(day: date, language: str) -> str:
+    """4 December 2026; 4 décembre 2026; 1er juin 2026."""
+    number = "1er" if language == "fr" and day.day == 1 else str(day.day)
+    return f"{number}{NBSP}{MONTHS[language][day.month - 1]} {day.year}"
 
 
 def short_weekday(moment: datetime, language: str) -> str:

@@ -19,10 +19,13 @@ routes = web.RouteTableDef()
 @for_members
 async def dashboard(request: web.Request, member: SignedIn) -> web.StreamResponse:
     page = page_number(request)
+    whose = None if member.is_owner else member.person_id
     async with request.app[DATABASE].connection() as connection:
-        current = await events.current(connection)
-        backlog = await jobs.backlog(connection)
-        past = await events.past(connection, limit=PAST_PAGE_SIZE + 1, offset=(page - 1) * PAST_PAGE_SIZE)
+        current = await events.current(connection, person_id=whose)
+        backlog = await jobs.backlog(connection) if member.is_owner else None
+        past = await events.past(
+            connection, limit=PAST_PAGE_SIZE + 1, offset=(page - 1) * PAST_PAGE_SIZE, person_id=whose
+        )
     return request.app[PAGES].render(
         request,
         "organizer/dashboard.html",

@@ -9,12 +9,13 @@ from aiohttp import web
 from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
-from skep.webapp.http.sessions import HOME, for_members
+from skep.webapp.http.sessions import HOME, for_members, for_owners
 from skep.webapp.i18n import money
 from skep.webapp.organizer import event_form
 from skep.webapp.organizer.manage import EVENT_PATH, managed_event
 from skep.webapp.shop import catalog, stock
-from skep.webapp.store import events
+from skep.webapp.store import audit, events
+from skep.webapp.store.audit import Actor
 from skep.webapp.store.events import Event
 from skep.webapp.store.members import SignedIn
 from skep.webapp.store.offers import StaleVersion
@@ -25,7 +26,7 @@ routes = web.RouteTableDef()
 
 
 @routes.get(HOME + "/events/new")
-@for_members
+@for_owners
 async def new_event(request: web.Request, member: SignedIn) -> web.StreamResponse:
     t = request[VISIT].t
     async with request.app[DATABASE].connection() as connection:
@@ -41,7 +42,7 @@ async def new_event(request: web.Request, member: SignedIn) -> web.StreamRespons
 
 
 @routes.post(HOME + "/events/new")
-@for_members
+@for_owners
 async def create_event(request: web.Request, member: SignedIn) -> web.StreamResponse:
     form = await read_form(request, request[VISIT].t)
     draft = event_form.parse(form, is_new=True)
@@ -54,6 +55,7 @@ async def create_event(request: web.Request, member: SignedIn) -> web.StreamResp
                 break
         else:
             raise RuntimeError("four random addresses were taken")
+        await audit.record(connection, Actor("member", member.member_id), "event created", "event", event_id)
     log.info("event created", extra={"event_id": str(event_id), "member_id": str(member.member_id)})
     return redirect(f"{HOME}/events/{event_id}?notice=created")
 
@@ -90,6 +92,10 @@ async def save_event(request: web.Request, member: SignedIn) -> web.StreamRespon
                 return _page(request, form, event=event, status=422)
             known = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else -1
             await events.save(connection, event, draft, version=known)
+            changed = event_form.changed(event_form.values(event), form.values)
+            await audit.record(
+                connection, Actor("member", member.member_id), "event saved", "event", event.id, tuple(changed)
+            )
     except StaleVersion:
         form.values["version"] = str(event.version)  # saving again is a choice made with both in sight
         return _page(request, form, event=event, status=409, stale=True)

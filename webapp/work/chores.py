@@ -59,6 +59,7 @@ def chores(*, keep_names: timedelta) -> tuple[Chore, ...]:
             lambda connection: retention.next_due(connection, keep_names),
             lambda connection: retention.erase(connection, keep_names),
         ),
+        Chore("old invoices", retention.next_invoices_due, retention.erase_invoices),
     )
 
 

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import re
 
-from skep.webapp.i18n.fr import account, buying, events, fields, frame, mail, offer, organizer, outbox
+from skep.webapp.i18n.fr import (
+    account,
+    audit,
+    buying,
+    events,
+    fields,
+    frame,
+    halting,
+    invoices,
+    mail,
+    offer,
+    orders,
+    organizer,
+    outbox,
+    team,
+)
 from skep.webapp.i18n.joined import joined
 
 NBSP = "\u00a0"
@@ -20,13 +35,18 @@ def _spaced(text: str) -> str:
 
 _WRITTEN = joined(
     account.MESSAGES,
+    audit.MESSAGES,
     buying.MESSAGES,
     events.MESSAGES,
     fields.MESSAGES,
     frame.MESSAGES,
+    halting.MESSAGES,
+    invoices.MESSAGES,
     mail.MESSAGES,
     offer.MESSAGES,
+    orders.MESSAGES,
     organizer.MESSAGES,
     outbox.MESSAGES,
+    team.MESSAGES,
 )
 MESSAGES = {key: _spaced(text) for key, text in _WRITTEN.items()}
