@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 up: $(STAMP) ## start everything here with the demo's tenants (ARGS=--detach: in the background)
-	@$(BIN)/skep up manifests/demo $(ARGS)
+	@$(BIN)/skep up manifests/demo --samples $(ARGS)
 
 down: $(STAMP) ## stop what `make up` started
 	@$(BIN)/skep down $(ARGS)
