@@ -49,6 +49,21 @@ class DatabaseSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """The shared cache server. Every key of ours begins with *prefix*."""
+
+    host: str
+    port: int
+    user: str
+    prefix: str
+    password_file: Path
+
+    def password(self) -> str:
+        """Raises SettingsInvalid. Read for each connection: a rotated one is used without a restart."""
+        return _secret(self.password_file)
+
+
+@dataclass(frozen=True, slots=True)
 class SmtpSettings:
     """A mail server. *user* None: it asks for none."""
 
@@ -87,6 +102,7 @@ class Settings:
     proxies: tuple[str, ...]
     drain_s: float
     database: DatabaseSettings
+    cache: CacheSettings | None  # None: the platform has none
     accent: str
     language: str
     timezone: str
@@ -136,6 +152,7 @@ class Settings:
                 pool_max=int(database.number("poolMax", low=1, high=1000, default=10, whole=True)),
                 password_file=secrets_dir / "database-password",
             ),
+            cache=_cache(document, secrets_dir),
             accent=tenant.matching("accent", r"#[0-9a-fA-F]{6}", 'a colour like "#0a7d5a"', DEFAULT_ACCENT).lower(),
             language=tenant.matching("language", "|".join(LANGUAGES), 'one of "en", "fr"', "en"),
             timezone=_zone(tenant),
@@ -173,6 +190,9 @@ class _Section:
 
     def keys(self) -> set[str]:
         return set(self._value)
+
+    def has(self, key: str) -> bool:
+        return key in self._value
 
     def refuse(self, key: str, expected: str) -> SettingsInvalid:
         value = json.dumps(self._value.get(key), ensure_ascii=False)
@@ -236,6 +256,20 @@ def _secret(path: Path) -> str:
     if not text:
         raise SettingsInvalid(f"secret {path}: is empty")
     return text
+
+
+def _cache(document: _Section, secrets_dir: Path) -> CacheSettings | None:
+    """A password that cannot be read is no reason not to start: the app does without a cache at any time."""
+    if not document.has("cache"):
+        return None
+    cache = document.section("cache")
+    return CacheSettings(
+        host=cache.text("host"),
+        port=int(cache.number("port", low=1, high=65535, default=6379, whole=True)),
+        user=cache.text("user"),
+        prefix=cache.text("prefix"),
+        password_file=secrets_dir / "cache-password",
+    )
 
 
 _ADDRESS = r"[^\s<>@,;\"]+@[^\s<>@,;\"]+"
