@@ -33,9 +33,14 @@ SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 INVITE_INFO = b"skep invite"  # as docs/app-contract.md says
 
 
-def _running(view: View, name: str) -> Service:
+def _running(view: View, name: str, part: names.Part = "web") -> Service:
     """The tenant's service. Raises UsageError if there is none yet."""
-    service = view.service(names.service(view.tenant_named(name)))
+    service = view.service(names.service(view.tenant_named(name), part))
+    if service is None and part == "worker":
+        raise UsageError(
+            f"tenant {name} has no worker of its own",
+            remedy="its plan says `worker: {mode: child}`: ask without --worker",
+        )
     if service is None:
         raise UsageError(
             f"tenant {name} has no service yet", remedy=f"`skep describe tenant {name}` says what it waits for"
@@ -47,11 +52,12 @@ def _running(view: View, name: str) -> Service:
 @click.argument("name")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines arrive, until Ctrl-C.")
 @click.option("-n", "--tail", type=int, default=100, show_default=True, help="Lines of the past, a task.")
+@click.option("--worker", is_flag=True, help="Of its worker, where that is a service of its own.")
 @command
-async def logs(shared: Shared, name: str, follow: bool, tail: int) -> int:
+async def logs(shared: Shared, name: str, follow: bool, tail: int, worker: bool) -> int:
     """Print the log of a tenant's app."""
     async with shared.target.connect() as engine:
-        service = _running(await look(engine), name)
+        service = _running(await look(engine), name, "worker" if worker else "web")
         async for line in engine.logs(service.name, tail=tail, follow=follow):
             say(line.text, err=line.stream == "stderr")
     return 0
