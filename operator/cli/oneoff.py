@@ -11,9 +11,14 @@ from skep.operator.errors import UsageError
 from skep.operator.reconcilers.record import Record
 
 
-def running(view: View, name: str) -> Service:
+def running(view: View, name: str, part: names.Part = "web") -> Service:
     """The tenant's service. Raises UsageError if there is none yet."""
-    service = view.service(names.service(view.tenant_named(name)))
+    service = view.service(names.service(view.tenant_named(name), part))
+    if service is None and part == "worker":
+        raise UsageError(
+            f"tenant {name} has no worker of its own",
+            remedy="its plan says `worker: {mode: child}`: ask without --worker",
+        )
     if service is None:
         raise UsageError(
             f"tenant {name} has no service yet", remedy=f"`skep describe tenant {name}` says what it waits for"

@@ -35,11 +35,12 @@ INVITE_INFO = b"skep invite"  # as docs/app-contract.md says
 @click.argument("name")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines arrive, until Ctrl-C.")
 @click.option("-n", "--tail", type=int, default=100, show_default=True, help="Lines of the past, a task.")
+@click.option("--worker", is_flag=True, help="Of its worker, where that is a service of its own.")
 @command
-async def logs(shared: Shared, name: str, follow: bool, tail: int) -> int:
+async def logs(shared: Shared, name: str, follow: bool, tail: int, worker: bool) -> int:
     """Print the log of a tenant's app."""
     async with shared.target.connect() as engine:
-        service = running(await look(engine), name)
+        service = running(await look(engine), name, "worker" if worker else "web")
         async for line in engine.logs(service.name, tail=tail, follow=follow):
             say(line.text, err=line.stream == "stderr")
     return 0

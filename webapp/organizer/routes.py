@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from skep.webapp.organizer import account, dashboard, editor, legal, manage, offer, orders, outbox, picture, reset, team
+from skep.webapp.organizer import (
+    account,
+    dashboard,
+    editor,
+    legal,
+    manage,
+    offer,
+    orders,
+    outbox,
+    picture,
+    privacy,
+    quarantine,
+    reset,
+    team,
+)
 
 routes = [
     *account.routes,
@@ -14,6 +28,8 @@ routes = [
     *orders.routes,
     *outbox.routes,
     *picture.routes,
+    *privacy.routes,
+    *quarantine.routes,
     *reset.routes,
     *team.routes,
 ]

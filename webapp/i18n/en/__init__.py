@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skep.webapp.i18n.en import account, buying, events, fields, frame, mail, offer, organizer, outbox
+from skep.webapp.i18n.en import account, buying, events, fields, frame, mail, offer, organizer, outbox, plan, privacy
 from skep.webapp.i18n.joined import joined
 
 MESSAGES = joined(
@@ -15,4 +15,6 @@ MESSAGES = joined(
     offer.MESSAGES,
     organizer.MESSAGES,
     outbox.MESSAGES,
+    plan.MESSAGES,
+    privacy.MESSAGES,
 )

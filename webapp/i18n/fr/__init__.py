@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from skep.webapp.i18n.fr import account, buying, events, fields, frame, mail, offer, organizer, outbox
+from skep.webapp.i18n.fr import account, buying, events, fields, frame, mail, offer, organizer, outbox, plan, privacy
 from skep.webapp.i18n.joined import joined
 
 NBSP = "\u00a0"
@@ -28,5 +28,7 @@ _WRITTEN = joined(
     offer.MESSAGES,
     organizer.MESSAGES,
     outbox.MESSAGES,
+    plan.MESSAGES,
+    privacy.MESSAGES,
 )
 MESSAGES = {key: _spaced(text) for key, text in _WRITTEN.items()}
