@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from skep.webapp.api import routes as api
 from skep.webapp.bounded.parent import Children
 from skep.webapp.http import assets, middleware, probes
+from skep.webapp.http.api_state import API_STATE, ApiState
 from skep.webapp.http.assets import Assets
 from skep.webapp.http.drain import Drain
 from skep.webapp.http.keys import (
@@ -64,12 +66,14 @@ def build_app(settings: Settings) -> web.Application:
         cart=RateLimiter(240, QUARTER_HOUR_S),
         files=RateLimiter(30, QUARTER_HOUR_S),  # of one order; each costs a process
     )
+    app[API_STATE] = ApiState()
     app.on_response_prepare.append(middleware.add_headers)
     app.cleanup_ctx.append(_database)
     if settings.worker == "child":
         app.cleanup_ctx.append(_worker)
     for table in (probes.routes, assets.routes, site.routes, organizer.routes):
         app.add_routes(table)
+    app.add_routes(api.routes())
     return app
 
 

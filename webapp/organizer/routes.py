@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from skep.webapp.organizer import account, dashboard, editor, legal, manage, offer, orders, outbox, picture, reset, team
+from skep.webapp.organizer import (
+    access,
+    account,
+    dashboard,
+    editor,
+    legal,
+    manage,
+    offer,
+    orders,
+    outbox,
+    picture,
+    reset,
+    team,
+)
 
 routes = [
+    *access.routes,
     *account.routes,
     *dashboard.routes,
     *editor.routes,
