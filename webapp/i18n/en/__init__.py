@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from skep.webapp.i18n.en import account, buying, events, fields, frame, mail, offer, organizer, outbox, plan, privacy
+from skep.webapp.i18n.en import (
+    access,
+    account,
+    api,
+    buying,
+    doors,
+    events,
+    fields,
+    frame,
+    mail,
+    offer,
+    organizer,
+    outbox,
+    plan,
+    privacy,
+)
 from skep.webapp.i18n.joined import joined
 
 MESSAGES = joined(
+    access.MESSAGES,
     account.MESSAGES,
+    api.MESSAGES,
     buying.MESSAGES,
+    doors.MESSAGES,
     events.MESSAGES,
     fields.MESSAGES,
     frame.MESSAGES,

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import re
 
-from skep.webapp.i18n.fr import account, buying, events, fields, frame, mail, offer, organizer, outbox, plan, privacy
+from skep.webapp.i18n.fr import (
+    access,
+    account,
+    api,
+    buying,
+    doors,
+    events,
+    fields,
+    frame,
+    mail,
+    offer,
+    organizer,
+    outbox,
+    plan,
+    privacy,
+)
 from skep.webapp.i18n.joined import joined
 
 NBSP = "\u00a0"
@@ -19,8 +34,11 @@ def _spaced(text: str) -> str:
 
 
 _WRITTEN = joined(
+    access.MESSAGES,
     account.MESSAGES,
+    api.MESSAGES,
     buying.MESSAGES,
+    doors.MESSAGES,
     events.MESSAGES,
     fields.MESSAGES,
     frame.MESSAGES,
