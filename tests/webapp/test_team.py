@@ -46,7 +46,8 @@ def event_routes() -> list[RouteDef]:
 def address(path: str, event: str) -> str:
     """*path* with the event's id, and an id that nothing has wherever it asks for another."""
     filled = path.replace("{event_id:[0-9a-f-]{36}}", event.rpartition("/")[2])
-    return re.sub(r"\{\w+:\[0-9a-f-\]\{36\}\}", str(uuid7()), filled)
+    filled = re.sub(r"\{\w+:\[0-9a-f-\]\{36\}\}", str(uuid7()), filled)
+    return re.sub(r"\{\w+:([a-z-]+)[|a-z-]*\}", r"\1", filled)  # one of several words
 
 
 async def become(visitor: Visitor, eyes: Connection, email: str, *, role: str = "organizer") -> UUID:

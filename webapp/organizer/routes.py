@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from skep.webapp.organizer import (
+    access,
     account,
     attendees,
     audit_page,
@@ -20,11 +21,14 @@ from skep.webapp.organizer import (
     outbox,
     own,
     picture,
+    privacy,
+    quarantine,
     reset,
     team,
 )
 
 routes = [
+    *access.routes,
     *account.routes,
     *attendees.routes,
     *audit_page.routes,
@@ -42,6 +46,8 @@ routes = [
     *outbox.routes,
     *own.routes,
     *picture.routes,
+    *privacy.routes,
+    *quarantine.routes,
     *reset.routes,
     *team.routes,
 ]

@@ -9,11 +9,12 @@ from uuid import UUID
 
 from aiohttp import web
 
+from skep.webapp.errors import QuotaReached
 from skep.webapp.http.forms import Form, read_form
-from skep.webapp.http.keys import DATABASE, PAGES, VISIT
+from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import HOME, for_owners
-from skep.webapp.store import audit, invitations, jobs, members, team
+from skep.webapp.store import audit, invitations, jobs, members, quotas, team
 from skep.webapp.store.audit import Actor
 from skep.webapp.store.members import SignedIn
 from skep.webapp.store.rights import RIGHTS
@@ -43,17 +44,22 @@ async def invite(request: web.Request, member: SignedIn) -> web.StreamResponse:
     """The link is made when the mail is; nothing here knows it. One mail an hour for an address."""
     visit = request[VISIT]
     form = await read_form(request, visit.t)
+    form.values.setdefault("role", "organizer")
     email, role = form.email(), _role(form)
     if not form.errors:
-        async with request.app[DATABASE].transaction() as connection:
-            if await members.person_with(connection, email) is not None:
-                form.refuse("email", visit.t("team.known"))
-            else:
-                person_id = await invitations.person_of(connection, email, visit.t.language)
-                await team.invite(connection, person_id, role)
-                key = f"invitation:{person_id}:{datetime.now(UTC):%Y-%m-%dT%H}"
-                await jobs.enqueue(connection, "mail.invitation", {"person": str(person_id)}, unique_key=key)
-                await _audited(connection, member, "organizer invited", person_id, (role,))
+        try:
+            async with request.app[DATABASE].transaction() as connection:
+                if await members.person_with(connection, email) is not None:
+                    form.refuse("email", visit.t("team.known"))
+                else:
+                    await quotas.require_member(connection, request.app[SETTINGS].quotas)
+                    person_id = await invitations.person_of(connection, email, visit.t.language)
+                    await team.invite(connection, person_id, role)
+                    key = f"invitation:{person_id}:{datetime.now(UTC):%Y-%m-%dT%H}"
+                    await jobs.enqueue(connection, "mail.invitation", {"person": str(person_id)}, unique_key=key)
+                    await _audited(connection, member, "organizer invited", person_id, (role,))
+        except QuotaReached as reached:
+            form.refuse("email", visit.t.n("quota.members", reached.limit))
     if form.errors:
         return await _page(request, form, status=422)
     return redirect(f"{TEAM}/{person_id}?notice=invited" if role == "organizer" else f"{TEAM}?notice=invited")

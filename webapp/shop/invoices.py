@@ -18,6 +18,7 @@ from skep.webapp.ids import uuid7
 from skep.webapp.shop import invoice_sheets
 from skep.webapp.shop.invoice_sheets import About, Place, Seller, Series
 from skep.webapp.shop.money import Amount, total
+from skep.webapp.store import tombstones
 from skep.webapp.store.texts import Texts
 
 if TYPE_CHECKING:
@@ -205,6 +206,7 @@ async def _write(
         year,
         len(orders),
     )
+    await tombstones.bury(connection, "invoice", f"{series}-{year}", value=last)
     # The day as of the lock: a later number never has an earlier day, nor one of another year.
     issued_on = min(await _today(connection, who), date(year, 12, 31))
     made = []

@@ -142,6 +142,21 @@ async def after(
     return await _with_tickets(connection, rows)
 
 
+async def page(
+    connection: Connection, event_id: UUID, *, limit: int, before: UUID | None = None, state: str | None = None
+) -> list[Order]:
+    """The newest first, as their ids are; those before the order *before*."""
+    rows = await connection.fetch(
+        f"{_SELECT} WHERE o.event_id = $1 AND ($3::uuid IS NULL OR o.id < $3) AND ($4::text IS NULL OR o.state = $4) "
+        "ORDER BY o.id DESC LIMIT $2",
+        event_id,
+        limit,
+        before,
+        state,
+    )
+    return await _with_tickets(connection, rows)
+
+
 async def count(connection: Connection, event_id: UUID) -> dict[str, int]:
     """How many orders an event has, by state, and `owed`: to how many money is owed."""
     rows = await connection.fetch(

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from skep.webapp.store.pool import Connection
 
 KINDS = ("event", "order", "person", "payment", "position", "type", "session", "pool", "voucher", "question",
-         "waiting_entry", "legal_text", "site")  # fmt: skip
-ACTORS = ("member", "buyer", "provider", "clock")
+         "waiting_entry", "checkin", "token", "enrolment", "legal_text", "job", "site")  # fmt: skip
+ACTORS = ("member", "buyer", "token", "provider", "clock")
 
 
 @dataclass(frozen=True, slots=True)

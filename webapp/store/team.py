@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
-from skep.webapp.store import rights
+from skep.webapp.store import rights, tombstones
 from skep.webapp.store.texts import Texts
 
 if TYPE_CHECKING:
@@ -139,8 +139,11 @@ async def set_disabled(connection: Connection, who: Colleague, *, disabled: bool
         return False
     if disabled:
         await _keep_an_owner(connection, who)
+        await tombstones.bury(connection, "member", who.member_id)  # a restore of earlier rows shuts them out again
         await connection.execute("DELETE FROM web_session WHERE member_id = $1", who.member_id)
         await connection.execute("DELETE FROM calendar_feed WHERE member_id = $1", who.member_id)
+    else:
+        await connection.execute("DELETE FROM tombstone WHERE kind = 'member' AND id = $1", str(who.member_id))
     await connection.execute(
         "UPDATE member SET disabled_at = CASE WHEN $2 THEN clock_timestamp() END, version = version + 1 WHERE id = $1",
         who.member_id,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from skep.webapp.errors import Busy, DatabaseDown
 from skep.webapp.shop import carts, orders, waiting
-from skep.webapp.store import jobs, retention
+from skep.webapp.store import jobs, quarantine, retention
 
 if TYPE_CHECKING:
     from skep.webapp.store.pool import Connection, Database
@@ -27,11 +27,15 @@ BUSY_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """*due* says when there is something to do (None: nothing to come); *run* does it, in a transaction."""
+    """*due* says when there is something to do (None: nothing to come); *run* does it, in a transaction.
+
+    *is_inward*: nobody outside notices, so that it runs in quarantine too.
+    """
 
     name: str
     due: Callable[[Connection], Awaitable[datetime | None]]
     run: Callable[[Connection], Awaitable[object]]
+    is_inward: bool = False
 
 
 def chores(*, keep_names: timedelta) -> tuple[Chore, ...]:
@@ -53,11 +57,12 @@ def chores(*, keep_names: timedelta) -> tuple[Chore, ...]:
     return (
         Chore("expire orders", _orders_due, orders.expire),
         Chore("waiting list", waiting.next_due, waiting.pass_on),
-        Chore("sweep", sweep_due, sweep),
+        Chore("sweep", sweep_due, sweep, is_inward=True),
         Chore(
             "retention",
             lambda connection: retention.next_due(connection, keep_names),
             lambda connection: retention.erase(connection, keep_names),
+            is_inward=True,
         ),
         Chore("old invoices", retention.next_invoices_due, retention.erase_invoices),
     )
@@ -75,8 +80,12 @@ async def next_due(connection: Connection, todo: Sequence[Chore]) -> datetime | 
 
 async def _moments(connection: Connection, todo: Sequence[Chore]) -> dict[str, datetime | None]:
     put_off = {row["task"]: row["retry_at"] for row in await connection.fetch("SELECT task, retry_at FROM chore")}
-    moments = {}
+    is_held = await quarantine.since(connection) is not None
+    moments: dict[str, datetime | None] = {}
     for chore in todo:
+        if is_held and not chore.is_inward:
+            moments[chore.name] = None
+            continue
         due = await chore.due(connection)
         retry_at = put_off.get(chore.name)
         moments[chore.name] = due if due is None or retry_at is None else max(due, retry_at)

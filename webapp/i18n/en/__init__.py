@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from skep.webapp.i18n.en import (
+    access,
     account,
+    api,
     audit,
     buying,
+    doors,
     events,
     fields,
     frame,
@@ -16,14 +19,19 @@ from skep.webapp.i18n.en import (
     orders,
     organizer,
     outbox,
+    plan,
+    privacy,
     team,
 )
 from skep.webapp.i18n.joined import joined
 
 MESSAGES = joined(
+    access.MESSAGES,
     account.MESSAGES,
+    api.MESSAGES,
     audit.MESSAGES,
     buying.MESSAGES,
+    doors.MESSAGES,
     events.MESSAGES,
     fields.MESSAGES,
     frame.MESSAGES,
@@ -34,5 +42,7 @@ MESSAGES = joined(
     orders.MESSAGES,
     organizer.MESSAGES,
     outbox.MESSAGES,
+    plan.MESSAGES,
+    privacy.MESSAGES,
     team.MESSAGES,
 )

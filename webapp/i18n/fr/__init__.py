@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 from skep.webapp.i18n.fr import (
+    access,
     account,
+    api,
     audit,
     buying,
+    doors,
     events,
     fields,
     frame,
@@ -18,6 +21,8 @@ from skep.webapp.i18n.fr import (
     orders,
     organizer,
     outbox,
+    plan,
+    privacy,
     team,
 )
 from skep.webapp.i18n.joined import joined
@@ -34,9 +39,12 @@ def _spaced(text: str) -> str:
 
 
 _WRITTEN = joined(
+    access.MESSAGES,
     account.MESSAGES,
+    api.MESSAGES,
     audit.MESSAGES,
     buying.MESSAGES,
+    doors.MESSAGES,
     events.MESSAGES,
     fields.MESSAGES,
     frame.MESSAGES,
@@ -47,6 +55,8 @@ _WRITTEN = joined(
     orders.MESSAGES,
     organizer.MESSAGES,
     outbox.MESSAGES,
+    plan.MESSAGES,
+    privacy.MESSAGES,
     team.MESSAGES,
 )
 MESSAGES = {key: _spaced(text) for key, text in _WRITTEN.items()}
