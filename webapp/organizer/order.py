@@ -10,7 +10,7 @@ from uuid import UUID
 from aiohttp import web
 
 from skep.webapp.bounded.parent import ChildFailed, ChildRefused
-from skep.webapp.http.forms import Form, read_form
+from skep.webapp.http.forms import NAME_LIMIT, Form, read_form
 from skep.webapp.http.keys import CHILDREN, DATABASE, LIMITS, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import for_members
@@ -106,7 +106,7 @@ async def give_back(request: web.Request, member: SignedIn) -> web.StreamRespons
 @for_members
 async def change_holder(request: web.Request, member: SignedIn) -> web.StreamResponse:
     form = await read_form(request, request[VISIT].t)
-    name = form.name("holder")
+    name = form.text("holder", limit=NAME_LIMIT, missing="wrong.holder", too_long="wrong.name.long")
     async with request.app[DATABASE].transaction() as connection:
         event, order = await _found(request, connection)
         ticket = next((one for one in order.valid if str(one.id) == form.values.get("ticket")), None)

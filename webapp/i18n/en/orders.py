@@ -79,6 +79,7 @@ MESSAGES: dict[str, str] = {
     "orders.note.hint": "Seen by organizers only. Erased with the names of the event’s guests.",
     "orders.note.save": "Keep the note",
     "orders.history": "History",
+    "wrong.holder": "Write the name.",
     "wrong.note": "Write something to keep.",
     "wrong.order.none": "Choose which tickets to cancel.",
     # Who comes

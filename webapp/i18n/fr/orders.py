@@ -79,6 +79,7 @@ MESSAGES: dict[str, str] = {
     "orders.note.hint": "Vue des organisateurs seulement. Effacée avec les noms des invités de l’événement.",
     "orders.note.save": "Garder la note",
     "orders.history": "Historique",
+    "wrong.holder": "Écrivez le nom.",
     "wrong.note": "Écrivez quelque chose à garder.",
     "wrong.order.none": "Choisissez les billets à annuler.",
     # Qui vient
