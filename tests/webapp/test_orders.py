@@ -192,8 +192,8 @@ async def test_selling_at_the_door_by_the_page(organizer: Visitor, eyes: Connect
     assert "Sold and paid." in sold.words
     assert "no e-mail address" in sold.words
     assert "Guest" in sold.words
-    async with organizer.session.get(organizer.tenant.url + sold.path.partition("?")[0] + "/tickets.pdf") as answer:
-        assert (answer.status, answer.content_type) == (200, "application/pdf")
+    async with organizer.session.get(organizer.tenant.url + sold.path.partition("?")[0] + "/tickets.pdf") as file:
+        assert (file.status, file.content_type) == (200, "application/pdf")
     assert await eyes.fetchval("SELECT actor FROM audit WHERE action = 'order placed'") == "member"
 
 

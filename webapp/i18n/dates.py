@@ -72,13 +72,18 @@ def plain_day(day: date, language: str) -> str:
     return f"{number}{NBSP}{MONTHS[language][day.month - 1]} {day.year}"
 
 
+def short_day(day: date, language: str) -> str:
+    """4 Dec 2026; 4 déc. 2026."""
+    return f"{day.day}{NBSP}{SHORT_MONTHS[language][day.month - 1]} {day.year}"
+
+
 def short_weekday(moment: datetime, language: str) -> str:
     """Fri; ven."""
     name = WEEKDAYS[language][moment.weekday()][:3]
     return f"{name}." if language == "fr" else name
 
 
-def month(moment: datetime, language: str) -> str:
+def month(moment: date, language: str) -> str:
     """December 2026; décembre 2026."""
     return f"{MONTHS[language][moment.month - 1]} {moment.year}"
 

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from aiohttp import web
 
-from skep.webapp.http.keys import DATABASE, PAGES
+from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS
 from skep.webapp.http.pages import page_number
 from skep.webapp.http.sessions import HOME, for_owners
-from skep.webapp.i18n import CATALOGS, Translator
+from skep.webapp.i18n import CATALOGS, Translator, dates
 from skep.webapp.store import audit_log, events, team
 from skep.webapp.store.audit_log import ACTORS, KINDS, Asked
 from skep.webapp.store.members import SignedIn
@@ -53,6 +53,7 @@ async def audit_page(request: web.Request, member: SignedIn) -> web.StreamRespon
         asked=asked,
         event=event,
         said=said,
+        zone=dates.zone(request.app[SETTINGS].timezone),
         query=urlencode({name: value for name, value in query.items() if value}),
         page=page,
         has_more=len(found) > PAGE_SIZE,

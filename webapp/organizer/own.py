@@ -11,6 +11,7 @@ from skep.webapp.http.forms import read_form
 from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import HOME, for_members
+from skep.webapp.i18n import dates
 from skep.webapp.store import audit, feeds, members
 from skep.webapp.store.audit import Actor
 from skep.webapp.store.members import SignedIn
@@ -84,6 +85,7 @@ async def _page(request: web.Request, member: SignedIn, *, address: str = "") ->
         caching="no-store",
         sessions=sessions,
         own=member.session_id,
+        zone=dates.zone(request.app[SETTINGS].timezone),
         has_feed=has_feed,
         address=address,
         notice=notice if notice in NOTICES else None,

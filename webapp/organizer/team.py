@@ -14,6 +14,7 @@ from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import HOME, for_owners
+from skep.webapp.i18n import dates
 from skep.webapp.store import audit, invitations, jobs, members, quotas, team
 from skep.webapp.store.audit import Actor
 from skep.webapp.store.members import SignedIn
@@ -172,6 +173,7 @@ async def _page(request: web.Request, form: Form, *, status: int = 200) -> web.R
         caching="no-store",
         form=form,
         people=people,
+        zone=dates.zone(request.app[SETTINGS].timezone),
         notice=_notice(request),
     )
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
+from skep.webapp.i18n import dates
 from skep.webapp.store import rights, tombstones
 from skep.webapp.store.texts import Texts
 
@@ -72,7 +73,7 @@ async def choices(connection: Connection, person_id: UUID) -> list[Choice]:
     """Events to come, and those of which they have something, the next one first."""
     given = await rights.given(connection, person_id)
     rows = await connection.fetch(
-        "SELECT e.id, e.title, e.language, min(s.starts_at) AS starts_at FROM event e "
+        "SELECT e.id, e.title, e.language, e.timezone, min(s.starts_at) AS starts_at FROM event e "
         "JOIN event_session s ON s.event_id = e.id WHERE e.id = ANY($1) OR EXISTS (SELECT FROM event_session z "
         "WHERE z.event_id = e.id AND z.ends_at > clock_timestamp()) GROUP BY e.id ORDER BY 4, 1",
         list(given),
@@ -81,7 +82,7 @@ async def choices(connection: Connection, person_id: UUID) -> list[Choice]:
         Choice(
             row["id"],
             Texts(json.loads(row["title"]), row["language"]),
-            row["starts_at"],
+            row["starts_at"].astimezone(dates.zone(row["timezone"])),
             given.get(row["id"], frozenset()),
         )
         for row in rows
