@@ -10,13 +10,22 @@ from uuid import UUID
 from skep.webapp.http.forms import Form
 from skep.webapp.i18n import dates, money
 from skep.webapp.organizer.event_form import capacity, check_span, moment, price, tax
-from skep.webapp.shop.catalog import Catalog, Session, TicketType
+from skep.webapp.shop.catalog import Catalog, Question, Session, TicketType
 from skep.webapp.shop.money import Effect
 from skep.webapp.shop.vouchers import normal_code
 from skep.webapp.store.events import FIRST_TYPE, Event
 from skep.webapp.store.offers import QuestionDraft, TypeDraft, VoucherDraft
 
-__all__ = ["capacity", "question", "session", "session_values", "ticket_type", "type_values", "voucher"]
+__all__ = [
+    "capacity",
+    "question",
+    "question_values",
+    "session",
+    "session_values",
+    "ticket_type",
+    "type_values",
+    "voucher",
+]
 
 TITLE_LIMIT = 120
 HINT_LIMIT = 300
@@ -59,8 +68,11 @@ def session_values(known: Session, event: Event) -> dict[str, str]:
     }
 
 
-def ticket_type(form: Form, event: Event, offered: Catalog, known: TicketType | None) -> TypeDraft | None:
-    """*known* is the type that is edited: it keeps its pools. A new one draws on all pools of its session."""
+def ticket_type(
+    form: Form, event: Event, offered: Catalog, known: TicketType | None, *, like: TicketType | None = None
+) -> TypeDraft | None:
+    """*known* is the type that is edited: it keeps its pools. A new one draws on the pools of the type that it is
+    *like*, or on all pools of its session."""
     zone = dates.zone(event.timezone)
     title = form.text("title", limit=TITLE_LIMIT, missing="wrong.type.title")
     description = form.text("description", limit=HINT_LIMIT)
@@ -85,7 +97,7 @@ def ticket_type(form: Form, event: Event, offered: Catalog, known: TicketType | 
         description={event.language: description},
         price=cost,
         tax_bp=rate,
-        pool_ids=known.pool_ids if known else pools,
+        pool_ids=known.pool_ids if known else like.pool_ids if like else pools,
         rank=offered.types.index(known) if known else len(offered.types),
         sales_start=opens,
         sales_end=closes,
@@ -157,6 +169,18 @@ def question(form: Form, event: Event) -> QuestionDraft | None:
         choices=tuple({event.language: line} for line in lines) if kind == "choice" else (),
         is_required=form.values.get("is_required") == "yes",
     )
+
+
+def question_values(known: Question, event: Event) -> dict[str, str]:
+    language = event.language
+    return {
+        "label": known.label.text(language),
+        "hint": known.hint.text(language),
+        "kind": known.kind,
+        "choices": "\n".join(choice.text(language) for choice in known.choices),
+        "is_required": "yes" if known.is_required else "",
+        "version": str(known.version),
+    }
 
 
 def _number(form: Form, field: str, low: int, high: int) -> int | None:
