@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from tests.rig.uploads import send
-from tests.rig.visitor import Visitor, event_fields, visiting
+from tests.rig.visitor import Visitor, event_fields
 from tests.webapp.test_browser import poster
 
 if TYPE_CHECKING:
