@@ -45,6 +45,7 @@ MESSAGES: dict[str, str] = {
     "orders.due": "To be paid until",
     "orders.due.never": "no limit",
     "orders.email.none": "no e-mail address",
+    "orders.inside": "Came in",
     "orders.holder": "Change the name",
     "orders.holder.of": "Change the name on ticket {number}",
     "orders.holder.save": "Save the name",

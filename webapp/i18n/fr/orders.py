@@ -45,6 +45,7 @@ MESSAGES: dict[str, str] = {
     "orders.due": "À payer jusqu’au",
     "orders.due.never": "sans limite",
     "orders.email.none": "pas d’adresse e-mail",
+    "orders.inside": "Entré",
     "orders.holder": "Changer le nom",
     "orders.holder.of": "Changer le nom du billet {number}",
     "orders.holder.save": "Enregistrer le nom",
