@@ -71,7 +71,7 @@ MESSAGES: dict[str, str] = {
     "orders.refund.late": "paid too late",
     "orders.refund.twice": "paid twice",
     "orders.refund.button": "It was paid back",
-    "orders.refund.of": "{amount} was paid back",
+    "orders.refund.of": "It was paid back: {amount}",
     "orders.invoices": "Invoices",
     "orders.invoice.make": "Make the invoice",
     "orders.notes": "Notes",

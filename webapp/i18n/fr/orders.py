@@ -71,7 +71,7 @@ MESSAGES: dict[str, str] = {
     "orders.refund.late": "payé trop tard",
     "orders.refund.twice": "payé deux fois",
     "orders.refund.button": "C’est remboursé",
-    "orders.refund.of": "{amount} sont remboursés",
+    "orders.refund.of": "C’est remboursé : {amount}",
     "orders.invoices": "Factures",
     "orders.invoice.make": "Établir la facture",
     "orders.notes": "Notes",
