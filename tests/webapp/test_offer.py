@@ -138,3 +138,30 @@ async def test_a_copy_has_everything_but_what_was_sold(organizer: Visitor, visit
     assert "28\u00a0March" in words or "28 March" in words
     assert "0 taken" in words
     assert await eyes.fetchval("SELECT count(*) FROM audit WHERE action = 'event cloned'") == 1
+
+
+async def test_13_a_used_code_stays_and_its_number_does_not_fall_below_its_use(
+    organizer: Visitor, visitor: Visitor, eyes: Connection
+) -> None:
+    path = await organizer.create_event()
+    await organizer.publish(path)
+    offer = f"{path}/tickets"
+    await organizer.get(f"{offer}/vouchers/new")
+    await organizer.post(f"{offer}/vouchers/new", {"code": "friend", "max_uses": "3"})
+    code = f"{offer}/vouchers/" + str(await eyes.fetchval("SELECT id FROM voucher"))
+    await visitor.add("open-studio-night", voucher="friend", Ticket=2)
+    assert (await visitor.check_out("open-studio-night")).path.startswith("/orders/")
+    page = await organizer.get(code)
+    assert fields_of(page.text)["max_uses"] == "3"
+    for typed, sentence in (
+        ({"max_uses": "1"}, "More tickets than that were ordered"),
+        ({"max_uses": "none"}, "Write a whole number"),
+        ({"max_uses": "3", "ends": "later"}, "Write a date and a time."),
+    ):
+        answer = await organizer.post(code, typed)
+        assert (answer.status, sentence in answer.words, "FRIEND" in answer.words) == (422, True, True)
+    assert "Saved." in (await organizer.post(code, {"max_uses": "2", "ends": "2090-12-01T12:00"})).words
+    row = await eyes.fetchrow("SELECT max_uses, expires_at FROM voucher")
+    assert row is not None
+    assert (row["max_uses"], row["expires_at"].isoformat()) == (2, "2090-12-01T11:00:00+00:00")
+    assert "so it stays" in (await organizer.post(f"{code}/delete")).words

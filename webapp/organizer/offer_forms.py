@@ -14,7 +14,7 @@ from skep.webapp.shop.catalog import Catalog, Question, Session, TicketType
 from skep.webapp.shop.money import Effect
 from skep.webapp.shop.vouchers import normal_code
 from skep.webapp.store.events import FIRST_TYPE, Event
-from skep.webapp.store.offers import QuestionDraft, TypeDraft, VoucherDraft
+from skep.webapp.store.offers import QuestionDraft, TypeDraft, Uses, VoucherDraft
 
 __all__ = [
     "capacity",
@@ -24,6 +24,8 @@ __all__ = [
     "session_values",
     "ticket_type",
     "type_values",
+    "uses",
+    "uses_values",
     "voucher",
 ]
 
@@ -31,6 +33,7 @@ TITLE_LIMIT = 120
 HINT_LIMIT = 300
 KINDS = ("line", "text", "yes", "choice", "number", "date", "time", "moment")
 MAX_CHOICES = 50
+NO_MOMENT = "wrong.answer.moment"  # of a sale or a code, not of the event
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,8 @@ def ticket_type(
     session_id = next((s.id for s in offered.sessions if str(s.id) == form.values.get("session")), None)
     if session_id is None:
         form.refuse("session", form.t("wrong.session"))
-    opens = moment(form, "starts", zone) if form.values.get("starts", "").strip() else None
-    closes = moment(form, "ends", zone) if form.values.get("ends", "").strip() else None
+    opens = moment(form, "starts", zone, missing=NO_MOMENT) if form.values.get("starts", "").strip() else None
+    closes = moment(form, "ends", zone, missing=NO_MOMENT) if form.values.get("ends", "").strip() else None
     if opens and closes and closes <= opens:
         form.refuse("ends", form.t("wrong.order"))
     least = _number(form, "min", 1, 100) or 1
@@ -145,10 +148,30 @@ def voucher(form: Form, event: Event, offered: Catalog) -> VoucherDraft | None:
         form.refuse("type", form.t("wrong.type.blocks"))
     expires = None
     if form.values.get("ends", "").strip():
-        expires = moment(form, "ends", dates.zone(event.timezone))
+        expires = moment(form, "ends", dates.zone(event.timezone), missing=NO_MOMENT)
     if form.errors:
         return None
     return VoucherDraft(code, type_id, max_uses, effect, value, blocks, expires)
+
+
+def uses(form: Form, event: Event) -> tuple[int, datetime | None]:
+    """How often a voucher is good, and until when."""
+    most = _number(form, "max_uses", 1, 1_000_000) or 1
+    ends = (
+        moment(form, "ends", dates.zone(event.timezone), missing=NO_MOMENT)
+        if form.values.get("ends", "").strip()
+        else None
+    )
+    return most, ends
+
+
+def uses_values(known: Uses, event: Event) -> dict[str, str]:
+    ends = known.expires_at.astimezone(dates.zone(event.timezone)) if known.expires_at else None
+    return {
+        "code": known.code,
+        "max_uses": str(known.max_uses),
+        "ends": ends.strftime("%Y-%m-%dT%H:%M") if ends else "",
+    }
 
 
 def question(form: Form, event: Event) -> QuestionDraft | None:

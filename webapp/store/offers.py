@@ -207,6 +207,33 @@ async def delete_voucher(connection: Connection, event_id: UUID, voucher_id: UUI
         raise InUse from error
 
 
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """How often a voucher is good, and until when."""
+
+    id: UUID
+    code: str
+    max_uses: int
+    expires_at: datetime | None
+
+
+async def uses(connection: Connection, event_id: UUID, voucher_id: UUID) -> Uses | None:
+    row = await connection.fetchrow(
+        "SELECT id, code, max_uses, expires_at FROM voucher WHERE id = $1 AND event_id = $2", voucher_id, event_id
+    )
+    return None if row is None else Uses(**dict(row))
+
+
+async def end_voucher(connection: Connection, event_id: UUID, voucher_id: UUID, expires_at: datetime | None) -> None:
+    """Until when it is good; None: always. What was ordered with it stays."""
+    await connection.execute(
+        "UPDATE voucher SET expires_at = $3, version = version + 1 WHERE id = $1 AND event_id = $2",
+        voucher_id,
+        event_id,
+        expires_at,
+    )
+
+
 async def limit_voucher(connection: Connection, event_id: UUID, voucher_id: UUID, max_uses: int) -> None:
     """Raises InUse if it was used more often already. Must run in a transaction that holds the voucher's lock."""
     used = await connection.fetchval(

@@ -80,6 +80,8 @@ MESSAGES: dict[str, str] = {
     "offer.voucher.new": "New code",
     "offer.voucher.used": "{used} of {most} used",
     "offer.code.hint": "Upper and lower case are the same.",
+    "offer.uses.edit": "Change the code",
+    "wrong.voucher.used": "More tickets than that were ordered with it already.",
     "offer.for": "For",
     "offer.for.all": "All tickets",
     "offer.uses": "How many tickets",

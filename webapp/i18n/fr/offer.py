@@ -80,6 +80,8 @@ MESSAGES: dict[str, str] = {
     "offer.voucher.new": "Nouveau code",
     "offer.voucher.used": "utilisé {used} fois sur {most}",
     "offer.code.hint": "Majuscules et minuscules se valent.",
+    "offer.uses.edit": "Modifier le code",
+    "wrong.voucher.used": "Plus de billets ont déjà été commandés avec ce code.",
     "offer.for": "Pour",
     "offer.for.all": "Tous les billets",
     "offer.uses": "Combien de billets",
