@@ -455,12 +455,13 @@ async def reconcile(subject: Subject) -> Result:
                 "RollingOut", f"its update runs; what was changed by hand ({changed}) is put back afterwards", 5.0
             )
     if actions:
-        drifted = record.attempted == revision and drifts.is_settled(subject, secret.mounts(subject.known))
+        drifted = record.attempted in ("", revision) and drifts.is_settled(subject, secret.mounts(subject.known))
         await apply(actions, record, world)
         if drifted:
             drifts.repaired("app", ("config" if isinstance(each, CreateFile) else "service" for each in actions))
         observed = world.service(desired.name)
-    if record.attempted != revision or record.latched or record.applied not in (NEVER_SAID, record.generation):
+    sent = record.attempted or (revision_label(observed.spec) if observed is not None else "")
+    if sent != revision or record.latched or record.applied not in (NEVER_SAID, record.generation):
         await subject.save(replace(record, attempted=revision, applied=record.generation, latched=""))
     if observed is not None and observed.update_state != "updating":
         mine = [each for each in world.services_of(subject.name) if dict(each.spec.labels).get(names.UID) == record.uid]
