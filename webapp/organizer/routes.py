@@ -15,6 +15,7 @@ from skep.webapp.organizer import (
     privacy,
     quarantine,
     reset,
+    site_options,
     team,
 )
 
@@ -31,5 +32,6 @@ routes = [
     *privacy.routes,
     *quarantine.routes,
     *reset.routes,
+    *site_options.routes,
     *team.routes,
 ]

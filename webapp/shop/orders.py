@@ -126,7 +126,8 @@ async def _write(
 ) -> Placed:
     event = await connection.fetchrow(
         "SELECT e.status, e.currency, e.timezone, e.pays_on_site, e.transfer_details, e.transfer_days, "
-        "max(s.ends_at) AS ends_at, clock_timestamp() AS now, max(s.ends_at) > clock_timestamp() AS is_open "
+        "max(s.ends_at) AS ends_at, clock_timestamp() AS now, max(s.ends_at) > clock_timestamp() AS is_open, "
+        "(SELECT confirms_free FROM site_option) AS confirms_free "
         "FROM event e JOIN event_session s ON s.event_id = e.id WHERE e.id = $1 GROUP BY e.id",
         cart.event_id,
     )
@@ -155,6 +156,7 @@ def terms_of(event: asyncpg.Record, amount: int) -> Terms:
         transfer_details=event["transfer_details"],
         transfer_days=event["transfer_days"],
         ends_at=event["ends_at"],
+        confirms_free=event["confirms_free"],
     )
 
 

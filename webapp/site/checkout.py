@@ -24,7 +24,7 @@ from skep.webapp.shop.refusal import Refused
 from skep.webapp.site.buyer import buyer
 from skep.webapp.site.cart import lines
 from skep.webapp.site.event_page import EVENT_PATH, after_adding, said, visible_event
-from skep.webapp.store import legal
+from skep.webapp.store import legal, options
 from skep.webapp.store.events import Event
 from skep.webapp.store.legal import LegalText
 
@@ -129,6 +129,7 @@ async def _counter(request: web.Request, connection: Connection, event: Event, t
         transfer_details=event.transfer_details,
         transfer_days=event.transfer_days,
         ends_at=max(session.ends_at for session in offered.sessions),
+        confirms_free=not cart.total.gross and (await options.read(connection, event.language)).confirms_free,
     )
     return Counter(
         event=event,

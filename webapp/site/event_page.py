@@ -12,7 +12,7 @@ from aiohttp import web
 
 from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.kept import kept
-from skep.webapp.http.keys import DATABASE, LIMITS, PAGES, VISIT
+from skep.webapp.http.keys import DATABASE, LIMITS, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import signed_in
 from skep.webapp.i18n import Translator
@@ -22,6 +22,7 @@ from skep.webapp.shop.catalog import Catalog
 from skep.webapp.shop.refusal import Note, Refused
 from skep.webapp.shop.vouchers import Voucher
 from skep.webapp.site.buyer import buyer, new_buyer, remember
+from skep.webapp.site.structured import event_data, script
 from skep.webapp.store import events
 from skep.webapp.store.events import Event
 
@@ -149,7 +150,18 @@ async def _page(
         voucher=voucher,
         cart=_shown(cart),
         has_vouchers=await vouchers.exist(connection, event.id),
+        structured=_structured(request, event, offered),
     )
+
+
+def _structured(request: web.Request, event: Event, offered: Catalog) -> str | None:
+    """None where there is nothing to tell programs: nobody knows the site's address, or only organizers see the page."""
+    settings = request.app[SETTINGS]
+    if settings.url is None or not event.is_published:
+        return None
+    language = request[VISIT].t.language
+    data = event_data(event, offered, url=settings.url, organizer=settings.display_name, language=language)
+    return script(data)
 
 
 def _shown(cart: Cart | None) -> Cart | None:

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from skep.webapp.i18n.en import account, buying, events, fields, frame, mail, offer, organizer, outbox, plan, privacy
+from skep.webapp.i18n.en import (
+    account,
+    buying,
+    events,
+    fields,
+    frame,
+    mail,
+    offer,
+    organizer,
+    outbox,
+    plan,
+    privacy,
+    site,
+)
 from skep.webapp.i18n.joined import joined
 
 MESSAGES = joined(
@@ -17,4 +30,5 @@ MESSAGES = joined(
     outbox.MESSAGES,
     plan.MESSAGES,
     privacy.MESSAGES,
+    site.MESSAGES,
 )

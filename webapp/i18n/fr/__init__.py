@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import re
 
-from skep.webapp.i18n.fr import account, buying, events, fields, frame, mail, offer, organizer, outbox, plan, privacy
+from skep.webapp.i18n.fr import (
+    account,
+    buying,
+    events,
+    fields,
+    frame,
+    mail,
+    offer,
+    organizer,
+    outbox,
+    plan,
+    privacy,
+    site,
+)
 from skep.webapp.i18n.joined import joined
 
 NBSP = "\u00a0"
@@ -30,5 +43,6 @@ _WRITTEN = joined(
     outbox.MESSAGES,
     plan.MESSAGES,
     privacy.MESSAGES,
+    site.MESSAGES,
 )
 MESSAGES = {key: _spaced(text) for key, text in _WRITTEN.items()}
