@@ -7,11 +7,13 @@ from dataclasses import fields
 
 from aiohttp import web
 
+from skep.webapp.api import routes as api
 from skep.webapp.bounded.parent import Children
 from skep.webapp.cache.client import Cache
 from skep.webapp.cache.tally import Tally
 from skep.webapp.cache.wakeup import Ringer
 from skep.webapp.http import assets, metrics, middleware, probes
+from skep.webapp.http.api_state import API_STATE, ApiState
 from skep.webapp.http.assets import Assets
 from skep.webapp.http.drain import Drain
 from skep.webapp.http.kept import KeptPages, drop_after_changes
@@ -76,6 +78,7 @@ def build_app(settings: Settings) -> web.Application:
     cache = None if settings.cache is None else Cache(settings.cache)
     app[METRICS] = Metrics()
     app[KEPT] = KeptPages(cache)
+    app[API_STATE] = ApiState()
     app.on_response_prepare.append(middleware.add_headers)
     app.cleanup_ctx.append(_database)
     if cache is not None:
@@ -84,6 +87,7 @@ def build_app(settings: Settings) -> web.Application:
         app.cleanup_ctx.append(_worker)
     for table in (probes.routes, metrics.routes, assets.routes, site.routes, organizer.routes):
         app.add_routes(table)
+    app.add_routes(api.routes())
     return app
 
 

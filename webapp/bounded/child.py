@@ -27,6 +27,11 @@ def main(task: str) -> int:
         return 0
     if task == "picture":
         return _picture(order)
+    if task == "code":
+        from skep.webapp.bounded.code_path import draw_code
+
+        sys.stdout.write(draw_code(order.decode()))
+        return 0
     return 2
 
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from skep.webapp.errors import Busy, DatabaseDown
+from skep.webapp.http import problems
 from skep.webapp.http.keys import DRAIN, PAGES, PROXIES, SETTINGS, VISIT, Visit
 from skep.webapp.http.metrics import PATH as METRICS_PATH
 from skep.webapp.http.probes import PROBE_PATHS
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+CHECKIN_PAGE = "/checkin/"  # the one page that may ask for the camera
 TENANT_HEADER = "X-Skep-Tenant"
 RETRY_AFTER_S = 5
 FOR_THE_PLATFORM = PROBE_PATHS | {METRICS_PATH}  # asked at our own address; each says who may
@@ -67,7 +69,9 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
 @web.middleware
 async def own_forms(request: web.Request, handler: Handler) -> web.StreamResponse:
     """403 for a change of state that no page of ours asked for. Signed-in forms carry a token besides."""
-    if request.method not in SAFE_METHODS:
+    if request.method not in SAFE_METHODS and not request.path.startswith(
+        problems.API_PREFIX
+    ):  # no cookie counts there
         secure = request.app[SETTINGS].secure
         if not is_own_form(request.headers, request[VISIT].client, secure=secure):
             log.info("foreign form refused", extra={"request": request[VISIT].id, "route": _route(request)})
@@ -77,7 +81,7 @@ async def own_forms(request: web.Request, handler: Handler) -> web.StreamRespons
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """On every answer, errors too: signal `on_response_prepare`."""
-    response.headers.update(security_headers(secure=request.app[SETTINGS].secure))
+    response.headers.update(security_headers(secure=request.app[SETTINGS].secure, camera=request.path == CHECKIN_PAGE))
     response.headers["Server"] = "skep"  # not which versions of what
     if (visit := request.get(VISIT)) is not None:
         response.headers["X-Request-Id"] = visit.id
@@ -101,6 +105,8 @@ def error_page(
     request: web.Request, status: int, *, key: str | None = None, headers: dict[str, str] | None = None
 ) -> web.Response:
     """A page that says what happened and what to do. *key* chooses the words where the status alone does not."""
+    if request.path.startswith(problems.API_PREFIX):
+        return problems.of_status(409 if key == "busy" else status, headers or {})
     key = key or _ERROR_KEYS.get(status, "failed" if status >= 500 else "bad")
     response = request.app[PAGES].render(
         request,

@@ -32,8 +32,13 @@ _HEADERS = {
 }
 
 
-def security_headers(*, secure: bool) -> dict[str, str]:
-    return _HEADERS | ({"Strict-Transport-Security": HSTS} if secure else {})
+def security_headers(*, secure: bool, camera: bool = False) -> dict[str, str]:
+    """*camera*: the page may ask for it, and runs workers of our own."""
+    headers = _HEADERS | ({"Strict-Transport-Security": HSTS} if secure else {})
+    if camera:
+        headers["Permissions-Policy"] = "camera=(self), geolocation=(), microphone=()"
+        headers["Content-Security-Policy"] = f"{CSP}; worker-src 'self'; media-src 'self' blob:"
+    return headers
 
 
 def is_own_form(headers: Mapping[str, str], client: Client, *, secure: bool) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from skep.webapp.organizer import (
+    access,
     account,
     dashboard,
     editor,
@@ -20,6 +21,7 @@ from skep.webapp.organizer import (
 )
 
 routes = [
+    *access.routes,
     *account.routes,
     *dashboard.routes,
     *editor.routes,

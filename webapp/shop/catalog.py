@@ -184,10 +184,10 @@ async def load_one(
 
 
 async def questions(connection: Connection, event_id: UUID, language: str) -> tuple[Question, ...]:
-    """In the order in which they are asked; *language* is the event's own."""
+    """Those of the checkout, in the order in which they are asked; *language* is the event's own."""
     rows = await connection.fetch(
         "SELECT q.*, ARRAY(SELECT qt.type_id FROM question_type qt WHERE qt.question_id = q.id) AS type_ids "
-        "FROM question q WHERE q.event_id = $1 ORDER BY q.rank, q.id",
+        "FROM question q WHERE q.event_id = $1 AND NOT q.at_door ORDER BY q.rank, q.id",
         event_id,
     )
     return tuple(

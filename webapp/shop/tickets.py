@@ -115,6 +115,21 @@ async def of_event(connection: Connection, event_id: UUID, *, limit: int, offset
     return await _with_tickets(connection, rows)
 
 
+async def page(
+    connection: Connection, event_id: UUID, *, limit: int, before: UUID | None = None, state: str | None = None
+) -> list[Order]:
+    """The newest first, as their ids are; those before the order *before*."""
+    rows = await connection.fetch(
+        f"{_SELECT} WHERE o.event_id = $1 AND ($3::uuid IS NULL OR o.id < $3) AND ($4::text IS NULL OR o.state = $4) "
+        "ORDER BY o.id DESC LIMIT $2",
+        event_id,
+        limit,
+        before,
+        state,
+    )
+    return await _with_tickets(connection, rows)
+
+
 async def _with_tickets(connection: Connection, orders: list[asyncpg.Record]) -> list[Order]:
     rows = await connection.fetch(
         "SELECT x.id, x.order_id, x.rank, t.title AS type_title, s.title AS session_title, s.starts_at, s.ends_at, "

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    kind: Literal["member", "buyer", "provider", "clock"]
+    kind: Literal["member", "buyer", "provider", "clock", "token"]
     id: UUID | None = None
 
 

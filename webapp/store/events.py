@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -180,6 +181,12 @@ async def by_slug(connection: Connection, slug: str) -> Event | None:
 async def by_id(connection: Connection, event_id: UUID) -> Event | None:
     row = await connection.fetchrow(f"{_SELECT} WHERE e.id = $1", event_id)
     return None if row is None else _event(row)
+
+
+async def by_ids(connection: Connection, event_ids: Collection[UUID]) -> list[Event]:
+    """In no order; what does not exist is left out."""
+    rows = await connection.fetch(f"{_PUBLIC} WHERE e.id = ANY($1)", list(event_ids))
+    return [_event(row) for row in rows]
 
 
 async def latest_timezone(connection: Connection) -> str | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from skep.webapp.i18n.en import (
+    access,
     account,
+    api,
     buying,
+    doors,
     events,
     fields,
     frame,
@@ -19,8 +22,11 @@ from skep.webapp.i18n.en import (
 from skep.webapp.i18n.joined import joined
 
 MESSAGES = joined(
+    access.MESSAGES,
     account.MESSAGES,
+    api.MESSAGES,
     buying.MESSAGES,
+    doors.MESSAGES,
     events.MESSAGES,
     fields.MESSAGES,
     frame.MESSAGES,

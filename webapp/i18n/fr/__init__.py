@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 
 from skep.webapp.i18n.fr import (
+    access,
     account,
+    api,
     buying,
+    doors,
     events,
     fields,
     frame,
@@ -32,8 +35,11 @@ def _spaced(text: str) -> str:
 
 
 _WRITTEN = joined(
+    access.MESSAGES,
     account.MESSAGES,
+    api.MESSAGES,
     buying.MESSAGES,
+    doors.MESSAGES,
     events.MESSAGES,
     fields.MESSAGES,
     frame.MESSAGES,
