@@ -39,6 +39,14 @@ EVENTS = 12
 REQUESTS = int(os.environ.get("SKEP_BENCH_REQUESTS", "1000000"))
 OF_FLOOR = Aim(2.5, "ratio")  # at least 0.4 as many a second
 GROWTH_MB = Aim(8.0)
+# Each request from an address of its own, as behind a real proxy: the API counts strangers.
+MANY = """local n = 0
+request = function()
+  n = n + 1
+  wrk.headers["X-Forwarded-For"] = "198.18." .. (math.floor(n / 250) % 250) .. "." .. (n % 250)
+  return wrk.format()
+end
+"""
 DONE = re.compile(r"(\d+) requests in ([\d.]+)(us|ms|s|m)")
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
@@ -56,7 +64,8 @@ async def _run() -> Report:
         await admin.execute("ALTER SYSTEM SET log_statement = 'none'")
         await admin.execute("SELECT pg_reload_conf()")
         await admin.close()
-        tenant = await make_tenant(server, Path(scratch))
+        tenant = await make_tenant(server, Path(scratch), proxies=["127.0.0.1"])
+        (tenant.home / "many.lua").write_text(MANY)
         await migrate(Settings.read(tenant.env).database)
         eyes = await tenant.admin()
         samples = [await make_event(eyes, capacity=100, price=1250) for _ in range(EVENTS)]
@@ -68,6 +77,7 @@ async def _run() -> Report:
             f"list of {EVENTS} events": ("/", False),
             f"list of {EVENTS} events, made each time": ("/", True),
         }
+        what["availability, by the API"] = (f"/api/v1/events/{samples[0].event}/availability", False)
         async with tenant.running() as process, _bare(tenant) as floor_port:
             floors: list[float] = []
             found: dict[str, list[float]] = {name: [] for name in what}
@@ -122,6 +132,8 @@ async def _load(tenant: Tenant, port: int, path: str, *, cookie: bool = False) -
 async def _storm(tenant: Tenant, port: int, path: str, *, cookie: bool) -> tuple[int, float]:
     """A round of it: how many requests in how many seconds."""
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{ROUND_S}s", "-H", f"X-Skep-Tenant: {tenant.uid}"]
+    if path.startswith("/api/"):
+        command += ["-s", str(tenant.home / "many.lua")]
     command += ["-H", "Accept-Language: en", *(["-H", "Cookie: seen=1"] if cookie else [])]
     process = await asyncio.create_subprocess_exec(
         *command, f"http://127.0.0.1:{port}{path}", stdout=asyncio.subprocess.PIPE

@@ -128,9 +128,9 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 async def drop_after_changes(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """What buyers do is not an edit: the places they take are shown 2 s later."""
+    """What buyers and doors do is no edit: the places that are taken are shown 2 s later. The API edits no page."""
     try:
         return await handler(request)
     finally:
-        if request.method not in SAFE_METHODS and not request.path.startswith("/events/"):
+        if request.method not in SAFE_METHODS and not request.path.startswith(("/events/", "/api/")):
             request.app[KEPT].drop()

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """*orders* by state. *check_ins*: one number, or none where nobody can be checked in yet."""
+    """*orders* by state."""
 
     backlog: Backlog
     parked: int
     orders: tuple[tuple[str, int], ...]
-    check_ins: tuple[int, ...]
+    check_ins: int
 
 
 async def read(database: Database) -> Figures:
@@ -28,4 +28,5 @@ async def read(database: Database) -> Figures:
         backlog = await jobs.backlog(connection)
         parked = await connection.fetchval("SELECT count(*) FROM job WHERE parked_at IS NOT NULL")
         orders = await connection.fetch("SELECT state, count(*) AS number FROM ticket_order GROUP BY state ORDER BY 1")
-        return Figures(backlog, parked, tuple((row["state"], row["number"]) for row in orders), ())
+        check_ins = await connection.fetchval("SELECT count(*) FROM checkin WHERE mark IS NULL AND undone_at IS NULL")
+        return Figures(backlog, parked, tuple((row["state"], row["number"]) for row in orders), check_ins)
