@@ -21,8 +21,8 @@ from aiohttp import web
 
 from skep.webapp.errors import DatabaseDown
 from skep.webapp.http.keys import DATABASE, METRICS, SETTINGS
-from skep.webapp.store import figures
-from skep.webapp.store.figures import Figures
+from skep.webapp.store import vitals
+from skep.webapp.store.vitals import Vitals
 
 if TYPE_CHECKING:
     from skep.webapp.store.pool import Database
@@ -54,7 +54,7 @@ class Metrics:
         self._clock = clock
         self._requests: Counter[tuple[str, str, int]] = Counter()
         self._latency: dict[str, Latency] = {}
-        self._figures: Figures | None = None
+        self._figures: Vitals | None = None
         self._asked_at = float("-inf")
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -67,7 +67,7 @@ class Metrics:
         if self._clock() - self._asked_at >= FIGURES_AGE_S:
             self._asked_at = self._clock()
             try:
-                self._figures = await figures.read(database)
+                self._figures = await vitals.read(database)
             except (DatabaseDown, asyncpg.PostgresError):  # away, or not migrated yet
                 self._figures = None
         return "".join((*self._of_requests(), *_of_pool(database), *_of_figures(self._figures)))
@@ -104,7 +104,7 @@ def _of_pool(database: Database) -> Iterator[str]:
     yield from _family("skep_app_pool_max", "gauge", "The most connections", (((), use.most),))
 
 
-def _of_figures(found: Figures | None) -> Iterator[str]:
+def _of_figures(found: Vitals | None) -> Iterator[str]:
     yield from _family("skep_app_database_up", "gauge", "1 if the database answered", (((), int(found is not None)),))
     if found is None:
         return

@@ -10,7 +10,7 @@ from skep.webapp.addresses import normal_email
 from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
-from skep.webapp.http.sessions import HOME, for_members
+from skep.webapp.http.sessions import HOME, for_owners
 from skep.webapp.ids import uuid7
 from skep.webapp.store import audit, options
 from skep.webapp.store.audit import Actor
@@ -27,14 +27,14 @@ routes = web.RouteTableDef()
 
 
 @routes.get(SITE)
-@for_members
+@for_owners
 async def show(request: web.Request, member: SignedIn) -> web.StreamResponse:
     known = await _read(request)
     return _page(request, Form(request[VISIT].t, _values(known, request[VISIT].t.language)))
 
 
 @routes.post(SITE)
-@for_members
+@for_owners
 async def save(request: web.Request, member: SignedIn) -> web.StreamResponse:
     form = await read_form(request, request[VISIT].t)
     intro = form.long_text("mail_intro", limit=TEXT_LIMIT)

@@ -31,7 +31,7 @@ def make_event(**changes: Any) -> Event:
         "pays_on_site": True, "transfer_details": "", "transfer_days": 7, "self_cancel_hours": None,
         "max_per_order": 10, "session_id": SESSION, "starts_at": NOW + timedelta(days=1),
         "ends_at": NOW + timedelta(days=2), "sessions": 1, "capacity": None, "registered": 0, "is_over": False,
-        "picture": None,
+        "picture": None, "notice": texts(""),
     }  # fmt: skip
     return Event(**(known | changes))
 
