@@ -59,6 +59,9 @@ async def test_a_free_place_counts_once_its_buyer_has_answered_a_mail(
         assert await eyes.fetchval("SELECT state FROM ticket_order") == "pending"
         assert (await guest.get(f"{done.path}/tickets.pdf")).status == 404
 
+        orders = await organizer.get(f"/organizer/events/{sample.event}/orders")
+        assert "To be confirmed by mail" in orders.words
+
         (letter,) = await mails(tenant, tmp_path / "mail")
         assert letter["Reply-To"] == "hello@acme.example"
         text = letter.get_body(("plain",))

@@ -21,6 +21,8 @@ MESSAGES: dict[str, str] = {
     "order.by-mail": "One step left: look into your mailbox",
     "order.by-mail.lead": "{name}, we sent you a mail. Open its link and confirm, and the tickets are yours.",
     "order.by-mail.until": "The places are kept until {when}.",
+    "method.by-mail": "To be confirmed by mail",
+    "method.by-mail.hint": "We send you a mail; its link confirms your tickets.",
     "order.confirm": "Confirm my tickets",
     "order.confirm.title": "Almost there",
     "order.confirm.lead": "{name}, confirm that you are coming, and the tickets are yours.",

@@ -21,6 +21,8 @@ MESSAGES: dict[str, str] = {
     "order.by-mail": "Encore une étape : regardez vos e-mails",
     "order.by-mail.lead": "{name}, nous vous avons écrit. Ouvrez le lien et confirmez : les billets seront à vous.",
     "order.by-mail.until": "Les places sont gardées jusqu’à {when}.",
+    "method.by-mail": "À confirmer par e-mail",
+    "method.by-mail.hint": "Nous vous écrivons ; le lien confirme vos billets.",
     "order.confirm": "Confirmer mes billets",
     "order.confirm.title": "Vous y êtes presque",
     "order.confirm.lead": "{name}, confirmez votre venue, et les billets sont à vous.",
