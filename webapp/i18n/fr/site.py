@@ -20,7 +20,7 @@ MESSAGES: dict[str, str] = {
     "qui gère cette plateforme d’indiquer un serveur d’e-mail.",
     "order.by-mail": "Encore une étape : regardez vos e-mails",
     "order.by-mail.lead": "{name}, nous vous avons écrit. Ouvrez le lien et confirmez : les billets seront à vous.",
-    "order.by-mail.until": "Les places sont gardées jusqu’à {when}.",
+    "order.by-mail.until": "Les places sont gardées jusqu’au {when}.",
     "method.by-mail": "À confirmer par e-mail",
     "method.by-mail.hint": "Nous vous écrivons ; le lien confirme vos billets.",
     "order.confirm": "Confirmer mes billets",
