@@ -25,6 +25,7 @@ from skep.webapp.organizer import (
     privacy,
     quarantine,
     reset,
+    site_options,
     team,
 )
 
@@ -51,5 +52,6 @@ routes = [
     *privacy.routes,
     *quarantine.routes,
     *reset.routes,
+    *site_options.routes,
     *team.routes,
 ]
