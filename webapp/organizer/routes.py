@@ -30,6 +30,7 @@ from skep.webapp.organizer import (
     privacy,
     quarantine,
     reset,
+    site_options,
     team,
 )
 
@@ -61,5 +62,6 @@ routes = [
     *privacy.routes,
     *quarantine.routes,
     *reset.routes,
+    *site_options.routes,
     *team.routes,
 ]

@@ -22,6 +22,7 @@ from skep.webapp.i18n.en import (
     outbox,
     plan,
     privacy,
+    site,
     team,
 )
 from skep.webapp.i18n.joined import joined
@@ -46,5 +47,6 @@ MESSAGES = joined(
     outbox.MESSAGES,
     plan.MESSAGES,
     privacy.MESSAGES,
+    site.MESSAGES,
     team.MESSAGES,
 )

@@ -24,6 +24,7 @@ from skep.webapp.i18n.fr import (
     outbox,
     plan,
     privacy,
+    site,
     team,
 )
 from skep.webapp.i18n.joined import joined
@@ -59,6 +60,7 @@ _WRITTEN = joined(
     outbox.MESSAGES,
     plan.MESSAGES,
     privacy.MESSAGES,
+    site.MESSAGES,
     team.MESSAGES,
 )
 MESSAGES = {key: _spaced(text) for key, text in _WRITTEN.items()}
