@@ -180,7 +180,7 @@ function shown(done) {
   box.dataset.offline = done.offline ? "yes" : "";
   box.hidden = false;
   const where = done.at ? say(done.gate ? "when.where" : "when", { at: clock(done.at), gate: done.gate ?? "" }) : "";
-  $("answer-word").textContent = say(`result.${done.result}`, { name: done.name ?? "" });
+  $("answer-word").textContent = say(`result.${done.result}`, { name: (done.name ?? "").replaceAll(" ", "\u00a0") });
   $("answer-type").textContent = [done.type, done.result === "in" ? "" : done.name].filter(Boolean).join(" · ");
   $("answer-more").textContent = done.result === "in" ? "" : where;
   $("answer-offline").hidden = !done.offline;
