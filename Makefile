@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 up: $(STAMP) ## start everything here with the demo's tenants (ARGS=--detach: in the background)
-	@$(BIN)/skep up manifests/demo $(ARGS)
+	@$(BIN)/skep up manifests/demo --samples $(ARGS)
 
 down: $(STAMP) ## stop what `make up` started
 	@$(BIN)/skep down $(ARGS)
@@ -36,7 +36,7 @@ check: $(STAMP) ## format, lint, strict types, layers, pure tests
 	$(BIN)/pytest --quiet tests/unit
 
 test: $(STAMP) ## everything, the swarm tests too where an engine is there or can be
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 test-long: $(STAMP) ## what is too long for every change (ARGS=tests/faults: only there)
 	$(BIN)/pytest -m long $(ARGS)

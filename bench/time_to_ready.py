@@ -47,18 +47,20 @@ from tests.rig.swarm import running_swarm
 TIMES = 9
 MODEL = "birch"  # of the demo: on the same plan as the tenants that are measured, so with the same limits
 CROWD = 20
-CROWD_TIMES = 3
+CROWD_TIMES = 5
 NO_ROWS = "/healthz"  # what a crowd is asked for: its floor shares MODEL's database, which counts its connections
 ONE = Aim(1.3, "ratio")
 MANY = Aim(1.0, "ratio")
 API = "v1.44"  # the first that knows how often a starting task is probed
 REFRESH_S = 2.0  # of the shipped Traefik
+CALM_S = 3.0  # after a crowd
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One tenant's way, in seconds since `skep apply` was typed."""
+    """One tenant's way, in seconds since `skep apply` was *typed* (as `time.time()`)."""
 
+    typed: float
     applied: float
     answered: float
     published: float
@@ -92,10 +94,14 @@ class Bare:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Seconds until the first and until the last of CROWD answered, and until all of their tasks ran (floor only)."""
+    """Seconds until the first and until the last of CROWD answered, and until all of their tasks ran (floor only).
+
+    *ended* is when the last answered, as `time.time()`: the proxy had just looked.
+    """
 
     first: float
     last: float
+    ended: float
     running: float = 0.0
 
     @property
@@ -155,9 +161,14 @@ def swarm_rows(hive: Hive) -> list[Row]:
     ]
     crowds: list[Crowd] = []
     starts: list[Crowd] = []
+    looked = ways[-1].typed + ways[-1].answered
     for number in range(CROWD_TIMES):
+        in_step(looked, number)
         starts.append(bare_crowd(hive, body, f"crowd{number}", template))
+        looked = starts[-1].ended
+        in_step(looked, number)
         crowds.append(apply_crowd(hive, f"many{number}"))
+        looked = crowds[-1].ended
     return [
         *rows,
         row(
@@ -213,10 +224,11 @@ def apply_one(hive: Hive, name: str) -> Way:
     answered = first_answers(hive.edge, [f"{name}.localhost"], meanwhile=finish)[f"{name}.localhost"]
     applied = finish_of(process, finish)
     if hive.swarm is None:
-        return Way(applied - began, answered - began, written_at(hive, f"{name}.r1") - began)
+        return Way(began, applied - began, answered - began, written_at(hive, f"{name}.r1") - began)
     published = created_at(call(hive, "GET", f"configs/{name}.r1"))
     service = call(hive, "GET", f"services/skep-{name}-web")
     return Way(
+        began,
         applied - began,
         answered - began,
         published - began,
@@ -233,7 +245,8 @@ def apply_crowd(hive: Hive, prefix: str) -> Crowd:
     process, finish = typed(hive, folder, prefix)
     answered = first_answers(hive.edge, [f"{name}.localhost" for name in crowd], meanwhile=finish, path=NO_ROWS)
     finish_of(process, finish)
-    return Crowd(min(answered.values()) - began, max(answered.values()) - began)
+    ended = max(answered.values())
+    return Crowd(min(answered.values()) - began, ended - began, ended)
 
 
 class Finish:
@@ -306,7 +319,7 @@ def bare_crowd(hive: Hive, body: str, prefix: str, template: str) -> Crowd:
         last = max(*answered.values(), cloned.result())
     filters = quote(json.dumps({"service": made}))
     ran = [stamp(task["Status"]["Timestamp"]) for task in call(hive, "GET", f"tasks?filters={filters}")]
-    found = Crowd(min(answered.values()) - began, last - began, max(ran) - began)
+    found = Crowd(min(answered.values()) - began, last - began, max(answered.values()), max(ran) - began)
     for name in crowd:
         hive.sql(f'drop database "bench_{name}"')
     with ThreadPoolExecutor(8) as pool:
@@ -413,6 +426,13 @@ def pause(number: int) -> None:
     Ends in the middle of the proxy's period *number* of TIMES, so that tenant and floor meet the same moments of it.
     """
     time.sleep(REFRESH_S + REFRESH_S * (number + 0.5) / TIMES)
+
+
+def in_step(looked: float, number: int) -> None:
+    """As `pause`, for a crowd: later, when its tasks have ended and the machine is calm, and as many periods on."""
+    phase = REFRESH_S * (number + 0.5) / CROWD_TIMES
+    time.sleep(CALM_S)
+    time.sleep((looked + phase - time.time()) % REFRESH_S)
 
 
 # Embedded

@@ -37,11 +37,20 @@ class EffectiveDatabase:
 
 
 @dataclass(frozen=True, slots=True)
+class EffectiveWorker:
+    """A worker that is a service of its own; ceilings of its one task, None is unlimited."""
+
+    cpus: float | None
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class EffectiveTenant:
     """A tenant's whole wish. *hosts* begins with `<name>.<baseDomain>`; *settings* and *secrets* are sorted by key.
 
     *secrets* are (file name, Swarm secret). *secure* says that people reach it over TLS. *cpus* and *memory_bytes*
-    are of one task, None is unlimited.
+    are of one task, None is unlimited. *worker* None: the app starts its own. *quotas* are (name in the app's settings
+    file, number), sorted. Records that an older operator wrote say nothing of the last two.
     """
 
     name: str
@@ -59,6 +68,8 @@ class EffectiveTenant:
     deletion_policy: Literal["Retain", "Delete"]
     owner: str | None
     secure: bool
+    worker: EffectiveWorker | None = None
+    quotas: tuple[tuple[str, int], ...] = ()
 
 
 def effective(platform: Platform, plan: Plan, tenant: Tenant) -> EffectiveTenant:
@@ -93,7 +104,32 @@ def effective(platform: Platform, plan: Plan, tenant: Tenant) -> EffectiveTenant
         deletion_policy=spec.deletion_policy,
         owner=spec.owner,
         secure=platform.spec.tls == "certificate",
+        worker=_worker(platform, plan, tenant),
+        quotas=_quotas(platform, plan),
     )
+
+
+def _worker(platform: Platform, plan: Plan, tenant: Tenant) -> EffectiveWorker | None:
+    said = (platform.spec.defaults.worker, plan.spec.worker)
+    if pick(*(worker.mode for worker in said), default="child") == "child":
+        return None
+    apps: tuple[App, ...] = (platform.spec.defaults.app, plan.spec.app, tenant.spec.app)
+    ceilings = (*(app.resources for app in apps), *(worker.resources for worker in said))
+    return EffectiveWorker(
+        cpus=pick(*(each.cpus for each in ceilings), default=CPUS),
+        memory_bytes=pick(*(each.memory_bytes for each in ceilings), default=MEMORY_BYTES),
+    )
+
+
+def _quotas(platform: Platform, plan: Plan) -> tuple[tuple[str, int], ...]:
+    said = (platform.spec.defaults.quotas, plan.spec.quotas)
+    found = {
+        "events": pick(*(quotas.events for quotas in said), default=None),
+        "mailsPerDay": pick(*(quotas.mails_per_day for quotas in said), default=None),
+        "mediaBytes": pick(*(quotas.media_bytes for quotas in said), default=None),
+        "members": pick(*(quotas.members for quotas in said), default=None),
+    }
+    return tuple((name, number) for name, number in found.items() if number is not None)
 
 
 def default_host(platform: Platform, tenant: Tenant) -> str:

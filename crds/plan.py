@@ -78,6 +78,31 @@ class Limits(Model):
     """The most connections to the database."""
 
 
+Quota = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(read_whole)]
+
+
+class Worker(Model):
+    """Who does what nobody waits for: mails, expiry, the waiting list."""
+
+    mode: Literal["child", "service"] | None = None
+    """child: each task of the app starts one when there is work. service: one of its own runs beside them."""
+    resources: Resources = Resources()
+    """Ceilings of the service's task; what is not said is as for a task of the app."""
+
+
+class Quotas(Model):
+    """How much a tenant may have in its app, which says so when it is reached. What is not said has no end."""
+
+    members: Quota | None = None
+    """Organizers with an account."""
+    events: Quota | None = None
+    """Events that are not over, drafts too."""
+    mails_per_day: Quota | None = None
+    """Mails sent in any 24 hours; what is more waits, and nothing is lost."""
+    media_bytes: Size | None = Field(default=None, alias="media")
+    """What all pictures may take, like 500Mi."""
+
+
 class PlanSpec(Model):
     """Defaults and ceilings. What a Tenant does not say comes from its Plan, then from the Platform's defaults."""
 
@@ -87,6 +112,10 @@ class PlanSpec(Model):
     """Defaults for the database."""
     limits: Limits = Limits()
     """Ceilings for what a tenant may ask for."""
+    worker: Worker = Worker()
+    """Who sends mail and does what must run in time."""
+    quotas: Quotas = Quotas()
+    """How much a tenant may have in its app."""
 
 
 class Plan(Kind):

@@ -255,11 +255,19 @@ class Hive:
 
     def _tell_strangers(self) -> None:
         """Once for each, not once a resync."""
-        found = strangers(self.world, self._roster, {*self.fleet.tenants, *self.fleet.absent})
+        found = strangers(
+            self._roster.all(),
+            configs=self.world.of_kind("record"),
+            secrets=self.world.secrets,
+            services=self.world.services,
+            tenants={*self.fleet.tenants, *self.fleet.absent},
+            is_damaged=self._roster.is_damaged,
+        )
         for each in found:
             if each not in self._strangers:
                 log.warning("not ours, though it carries our labels: left alone", extra={"object": each})
         self._strangers = found
+        metrics.strangers.set(len(found))
 
     async def _follow(self) -> None:
         """Hints; each new stream begins with a full list, because whatever happened before it was missed."""

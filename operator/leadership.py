@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 
 from skep.operator import formats, metrics, names
@@ -13,6 +14,7 @@ from skep.operator.loop.lease import Grant, Lease
 
 _HOLDER = "skep.lease.holder"
 _TERM = "skep.lease.term"
+_A_TERM = re.compile(r"[0-9]{1,15}")  # PostgreSQL's bigint takes it, and there is room for more
 _BODY = b"which operator leads; see the labels\n"
 
 
@@ -21,7 +23,8 @@ def grant_of(config: Config) -> Grant:
     labels = dict(config.labels)
     formats.check(config.name, labels)
     term = labels.get(_TERM, "")
-    return Grant(labels.get(_HOLDER, ""), int(term) if term.isdecimal() else 0, config.version)
+    known = int(term) if _A_TERM.fullmatch(term) else 0
+    return Grant(labels.get(_HOLDER, ""), known, config.version)
 
 
 def is_released(config: Config) -> bool:

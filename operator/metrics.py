@@ -54,6 +54,7 @@ engine_call_duration = Histogram(
 )  # fmt: skip
 probes = Counter("skep_edge_probes", "Questions of the judge to the edge: ok or failed", ["outcome"], registry=REGISTRY)
 leader = Gauge("skep_leader", "1 while this operator leads, 0 while it follows", registry=REGISTRY)
+strangers = Gauge("skep_strangers", "Objects with our labels that are not ours: left alone", registry=REGISTRY)
 resyncs = Counter("skep_resyncs", "Full lists read", registry=REGISTRY)
 streams = Counter(
     "skep_change_streams", "Streams of changes that ended: broken, or silent for too long", registry=REGISTRY

@@ -52,7 +52,11 @@ def secret(tenant: str, purpose: str, generation: int, key_id: str) -> str:
     return f"skep.{tenant}.{purpose}.g{generation}.{key_id}"
 
 
-def service(tenant: str, part: str = "web") -> str:
+Part = Literal["web", "worker"]
+PARTS: tuple[Part, ...] = ("web", "worker")  # what a tenant may have as a service
+
+
+def service(tenant: str, part: Part = "web") -> str:
     return f"skep-{tenant}-{part}"
 
 

@@ -21,7 +21,7 @@ from skep.operator.errors import (
 from skep.operator.history import Entry, History
 from skep.operator.loop.controller import Outcome
 from skep.operator.loop.registry import Done, Reconciler, Result, Wait
-from skep.operator.reconcilers import deletion, identity, judge, schema, status
+from skep.operator.reconcilers import deletion, identity, judge, schema, status, worker
 from skep.operator.reconcilers.cache import reconciler as cache
 from skep.operator.reconcilers.database import reconciler as database
 from skep.operator.reconcilers.finding import find
@@ -33,7 +33,7 @@ from skep.operator.reconcilers.subject import Ports, Subject, tenants
 from skep.operator.sources.fleet import Declared, Fleet
 
 # Importing a reconciler registers it; naming them here says which ones an operator has.
-RECONCILERS = (identity, database, cache, schema, judge)
+RECONCILERS = (identity, database, cache, schema, judge, worker)
 DELETION: Reconciler[Subject] = Reconciler("deletion", (), deletion.delete)
 
 

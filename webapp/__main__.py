@@ -1,4 +1,4 @@
-"""`python -m skep.webapp web | worker | schema | samples | invitation`."""
+"""`python -m skep.webapp web | worker | schema | samples | quarantine | erase | invitation`."""
 
 from __future__ import annotations
 

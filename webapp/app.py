@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import fields
 
 from aiohttp import web
 
 from skep.webapp.api import routes as api
 from skep.webapp.bounded.parent import Children
+from skep.webapp.cache.client import Cache
+from skep.webapp.cache.tally import Tally
+from skep.webapp.cache.wakeup import Ringer
 from skep.webapp.http import assets, middleware, probes
 from skep.webapp.http.api_state import API_STATE, ApiState
 from skep.webapp.http.assets import Assets
 from skep.webapp.http.drain import Drain
+from skep.webapp.http.kept import KeptPages, drop_after_changes
 from skep.webapp.http.keys import (
     ASSETS,
     CHILDREN,
     DATABASE,
     DRAIN,
+    KEPT,
     LIMITS,
     MEDIA,
     PAGES,
@@ -46,7 +52,8 @@ QUARTER_HOUR_S = 900.0
 def build_app(settings: Settings) -> web.Application:
     """Must be called inside the running event loop."""
     app = web.Application(
-        middlewares=[middleware.visit, middleware.edge, middleware.own_forms], client_max_size=MAX_BODY_BYTES
+        middlewares=[middleware.visit, middleware.edge, middleware.own_forms, drop_after_changes],
+        client_max_size=MAX_BODY_BYTES,
     )
     app[SETTINGS] = settings
     app[DATABASE] = Database(settings.web_database)
@@ -66,9 +73,13 @@ def build_app(settings: Settings) -> web.Application:
         cart=RateLimiter(240, QUARTER_HOUR_S),
         files=RateLimiter(30, QUARTER_HOUR_S),  # of one order; each costs a process
     )
+    cache = None if settings.cache is None else Cache(settings.cache)
+    app[KEPT] = KeptPages(cache)
     app[API_STATE] = ApiState()
     app.on_response_prepare.append(middleware.add_headers)
     app.cleanup_ctx.append(_database)
+    if cache is not None:
+        _share(app, cache)
     if settings.worker == "child":
         app.cleanup_ctx.append(_worker)
     for table in (probes.routes, assets.routes, site.routes, organizer.routes):
@@ -81,6 +92,20 @@ async def _database(app: web.Application) -> AsyncIterator[None]:
     await app[DATABASE].open()
     yield
     await app[DATABASE].close()
+
+
+def _share(app: web.Application, cache: Cache) -> None:
+    """Count tries together with other replicas, and wake a worker that is a service of its own."""
+    tally = Tally(cache)
+    for field in fields(Limits):
+        getattr(app[LIMITS], field.name).share(field.name, tally)
+    if app[SETTINGS].worker == "service":
+        app[DATABASE].on_commit = Ringer(cache).notice
+
+    async def close(_: web.Application) -> None:
+        await cache.close()
+
+    app.on_cleanup.append(close)
 
 
 async def _worker(app: web.Application) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""The app's command line: `web`, `worker`, `schema`, `samples`, `invitation` (see docs/app-contract.md).
+"""The app's command line: `web`, `worker`, `schema`, `samples`, `quarantine`, `erase`, `invitation` (see docs/app-contract.md).
 
 Each command imports what it needs when it runs: a web process must stay small, there are hundreds of them.
 `standby` is for an engine that starts processes itself: it has imported `web` before it is told whose it will be.
@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from uuid import UUID
 
 from skep.webapp import logs
 from skep.webapp.errors import AppError
@@ -34,6 +35,10 @@ def main(argv: Sequence[str]) -> int:
                 _schema(settings)
             case "samples":
                 _seed(settings)
+            case "quarantine":
+                _quarantine(settings)
+            case "erase":
+                _erase(settings, person=options.person)
             case "invitation":
                 _invite(settings, to=options.to, email=options.email)
     except AppError as error:
@@ -54,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     invite = commands.add_parser("invitation", help="make a one-time link for an organizer, sealed to a public key")
     invite.add_argument("--to", required=True, metavar="KEY", help="raw X25519 public key in base64")
     invite.add_argument("--email", metavar="ADDRESS", help="whom it is for")
+    commands.add_parser("quarantine", help="hold back all that this database would do by itself, and end sessions")
+    erase = commands.add_parser("erase", help="erase a person: name, addresses and answers, wherever their address is")
+    erase.add_argument("--person", required=True, metavar="ID", type=UUID, help="one of the person's ids")
     commands.add_parser("standby", help="read one line of orders from standard input, then be that command")
     return parser
 
@@ -101,6 +109,18 @@ def _seed(settings: Settings) -> None:
     from skep.webapp.seed import seed
 
     print(json.dumps({"events": asyncio.run(seed(settings))}))
+
+
+def _quarantine(settings: Settings) -> None:
+    from skep.webapp.hold import quarantine
+
+    print(json.dumps(asyncio.run(quarantine(settings))))
+
+
+def _erase(settings: Settings, *, person: UUID) -> None:
+    from skep.webapp.hold import erase
+
+    print(json.dumps({"persons": asyncio.run(erase(settings, person))}))
 
 
 def _invite(settings: Settings, *, to: str, email: str | None) -> None:

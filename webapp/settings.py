@@ -49,6 +49,31 @@ class DatabaseSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """The shared cache server. Every key of ours begins with *prefix*."""
+
+    host: str
+    port: int
+    user: str
+    prefix: str
+    password_file: Path
+
+    def password(self) -> str:
+        """Raises SettingsInvalid. Read for each connection: a rotated one is used without a restart."""
+        return _secret(self.password_file)
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """How much the tenant may have by its plan; None: no end."""
+
+    members: int | None = None
+    events: int | None = None
+    mails_per_day: int | None = None
+    media_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SmtpSettings:
     """A mail server. *user* None: it asks for none."""
 
@@ -87,6 +112,7 @@ class Settings:
     proxies: tuple[str, ...]
     drain_s: float
     database: DatabaseSettings
+    cache: CacheSettings | None  # None: the platform has none
     accent: str
     language: str
     timezone: str
@@ -94,6 +120,7 @@ class Settings:
     worker: str  # "child": the web process starts one when there is work; "service": somebody else does
     retention_days: int
     media_mb: int
+    quotas: Quotas
     mail: MailSettings | None  # None: no mail can be sent, and what is to be sent waits
     unknown: tuple[str, ...]  # the tenant's settings that this image ignores; said once in the log
     host: str | None  # None: every address of the task
@@ -121,6 +148,7 @@ class Settings:
         database = document.section("database")
         tenant = document.section("settings", required=False)
         url = document.matching("url", r"https?://[^\s/\"<>]+", "an address like https://acme.example.com", "") or None
+        quotas = _quotas(document)
         settings = cls(
             tenant=document.text("tenant"),
             uid=document.text("uid"),
@@ -136,13 +164,15 @@ class Settings:
                 pool_max=int(database.number("poolMax", low=1, high=1000, default=10, whole=True)),
                 password_file=secrets_dir / "database-password",
             ),
+            cache=_cache(document, secrets_dir),
             accent=tenant.matching("accent", r"#[0-9a-fA-F]{6}", 'a colour like "#0a7d5a"', DEFAULT_ACCENT).lower(),
             language=tenant.matching("language", "|".join(LANGUAGES), 'one of "en", "fr"', "en"),
             timezone=_zone(tenant),
             url=url,
             worker=document.matching("worker", "|".join(WORKER_MODES), 'one of "child", "service"', "child"),
             retention_days=tenant.whole("RETENTION_DAYS", low=1, high=36_500, default=DEFAULT_RETENTION_DAYS),
-            media_mb=tenant.whole("MEDIA_MB", low=0, high=100_000, default=DEFAULT_MEDIA_MB),
+            media_mb=_media_mb(tenant, quotas),
+            quotas=quotas,
             mail=_mail(tenant, secrets_dir, url, document.text("displayName"), env.get("SKEP_MAIL_DIR") or None),
             unknown=tuple(sorted(tenant.keys() - KNOWN_TENANT_SETTINGS)),
             host=env.get("SKEP_HOST") or None,
@@ -173,6 +203,9 @@ class _Section:
 
     def keys(self) -> set[str]:
         return set(self._value)
+
+    def has(self, key: str) -> bool:
+        return key in self._value
 
     def refuse(self, key: str, expected: str) -> SettingsInvalid:
         value = json.dumps(self._value.get(key), ensure_ascii=False)
@@ -236,6 +269,36 @@ def _secret(path: Path) -> str:
     if not text:
         raise SettingsInvalid(f"secret {path}: is empty")
     return text
+
+
+def _cache(document: _Section, secrets_dir: Path) -> CacheSettings | None:
+    """A password that cannot be read is no reason not to start: the app does without a cache at any time."""
+    if not document.has("cache"):
+        return None
+    cache = document.section("cache")
+    return CacheSettings(
+        host=cache.text("host"),
+        port=int(cache.number("port", low=1, high=65535, default=6379, whole=True)),
+        user=cache.text("user"),
+        prefix=cache.text("prefix"),
+        password_file=secrets_dir / "cache-password",
+    )
+
+
+def _quotas(document: _Section) -> Quotas:
+    said = document.section("quotas", required=False)
+
+    def most(key: str) -> int | None:
+        return said.whole(key, low=1, high=1 << 50, default=1) if said.has(key) else None
+
+    return Quotas(most("members"), most("events"), most("mailsPerDay"), most("mediaBytes"))
+
+
+def _media_mb(tenant: _Section, quotas: Quotas) -> int:
+    """What the tenant asks for, and no more than its plan has."""
+    plan_mb = 100_000 if quotas.media_bytes is None else quotas.media_bytes // 1024**2
+    asked = tenant.whole("MEDIA_MB", low=0, high=100_000, default=DEFAULT_MEDIA_MB)
+    return min(plan_mb, asked if tenant.has("MEDIA_MB") or quotas.media_bytes is None else plan_mb)
 
 
 _ADDRESS = r"[^\s<>@,;\"]+@[^\s<>@,;\"]+"

@@ -42,7 +42,7 @@ MODULES = {
     "events": "show",
     "logs": "reach",
     "invite": "reach",
-    "seed": "reach",
+    "seed": "samples",
     "psql": "reach",
     "drain": "drain",
     "doctor": "doctor",

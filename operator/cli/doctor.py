@@ -19,6 +19,7 @@ from skep.operator.engine.swarm import SwarmEngine
 from skep.operator.errors import NotFound, SkepError, TerminalError
 from skep.operator.keys import RootKey
 from skep.operator.leadership import grant_of
+from skep.operator.reconcilers.strangers import strangers
 
 STACK_SERVICES = ("skep_operator", "skep_traefik", "skep_postgres", "skep_redis")
 
@@ -64,6 +65,8 @@ async def _checks(shared: Shared, key_file: Path | None) -> AsyncIterator[Check]
                 yield check
         view = await look(engine)
         for check in _hive(view, key_file):
+            yield check
+        for check in strangers_of(view):
             yield check
         for check in _tenants(view):
             yield check
@@ -140,6 +143,21 @@ def _hive(view: View, key_file: Path | None) -> list[Check]:
     if view.fleet.platform is None:
         checks.append(Check("platform", False, "no valid Platform is declared", "skep apply manifests/demo"))
     return checks
+
+
+def strangers_of(view: View) -> Iterator[Check]:
+    declared = {*view.fleet.tenants, *view.fleet.absent}
+    for each in strangers(
+        view.records,
+        configs=view.configs,
+        secrets=view.secrets,
+        services=view.services,
+        tenants=declared,
+        is_damaged=lambda config: dict(config.labels).get(names.TENANT) not in view.records,
+    ):
+        kind, _, name = each.partition(" ")
+        said = "carries skep's labels and is not skep's: left alone"
+        yield Check(each, False, said, f"if nobody needs it: docker {kind} rm {name}")
 
 
 def _tenants(view: View) -> Iterator[Check]:

@@ -24,6 +24,7 @@ from skep.operator import logs
 from skep.operator.cli.command import EXIT_FAILED
 from skep.operator.cli.declare import DEFAULT_SOURCE, count, publish_reading, tell, wait_ready
 from skep.operator.cli.output import say
+from skep.operator.cli.samples import fill_when_ready
 from skep.operator.cli.standing import Standing
 from skep.operator.cli.view import look
 from skep.operator.cli.watch import follow, settle
@@ -43,8 +44,10 @@ LOG_BYTES = 2 * 1024 * 1024
 # In the foreground
 
 
-async def serve(home: Home, path: Path | None, listen: str, port: int) -> int:
-    """Be the supervisor until a signal says to stop."""
+async def serve(
+    home: Home, path: Path | None, listen: str, port: int, *, timeout_s: float, samples: bool = False
+) -> int:
+    """Be the supervisor until a signal says to stop. *samples*: of who is Ready within *timeout_s*."""
     path = _found(path)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -58,7 +61,11 @@ async def serve(home: Home, path: Path | None, listen: str, port: int) -> int:
             waiting = asyncio.create_task(stopping.wait())
             work = [asyncio.create_task(Standing(engine, supervisor.status).show(), name="show")]
             if path is not None:
-                work.append(asyncio.create_task(_keep_published(engine, supervisor, path), name="publish"))
+                work.append(
+                    asyncio.create_task(
+                        _keep_published(engine, supervisor, path, timeout_s if samples else 0.0), name="publish"
+                    )
+                )
             try:
                 done, _ = await asyncio.wait({waiting, *work}, return_when=asyncio.FIRST_COMPLETED)
                 for task in done - {waiting}:
@@ -100,12 +107,24 @@ def _logging_to(path: Path) -> Iterator[None]:
         handler.close()
 
 
-async def _keep_published(engine: Engine, supervisor: Supervisor, path: Path) -> None:
+async def _keep_published(engine: Engine, supervisor: Supervisor, path: Path, samples_s: float) -> None:
+    """*samples_s*: how long to wait for who is to get sample events; 0 for none."""
     await supervisor.healthy()
     known, reading = await settle(path)
-    await _publish(engine, reading, path)
-    async for changed in follow(path, known):
-        await _publish(engine, changed, path)
+    filling: asyncio.Task[None] | None = None
+    if await _publish(engine, reading, path) and samples_s:
+        filling = asyncio.create_task(fill_when_ready(engine, _tenants(reading), timeout_s=samples_s))
+    try:
+        async for changed in follow(path, known):
+            await _publish(engine, changed, path)
+    finally:
+        if filling is not None:
+            filling.cancel()
+            await asyncio.gather(filling, return_exceptions=True)
+
+
+def _tenants(reading: Reading) -> list[str]:
+    return [document.name for document in reading.documents if document.kind == "Tenant"]
 
 
 async def _publish(engine: Engine, reading: Reading, path: Path) -> bool:
@@ -124,7 +143,9 @@ async def _publish(engine: Engine, reading: Reading, path: Path) -> bool:
 # In the background
 
 
-async def detach(home: Home, path: Path | None, listen: str, port: int, deadline: float) -> int:
+async def detach(
+    home: Home, path: Path | None, listen: str, port: int, deadline: float, *, samples: bool = False
+) -> int:
     home.prepare()
     refuse_taken(listen, port)
     background = _start_background(home, path, listen, port)
@@ -132,7 +153,7 @@ async def detach(home: Home, path: Path | None, listen: str, port: int, deadline
     try:
         if not await _wait_healthy(client, deadline, background=background):
             return EXIT_FAILED
-        return _told(home, await _apply_and_wait(client, path, deadline))
+        return _told(home, await _apply_and_wait(client, path, deadline, samples=samples))
     finally:
         await client.close()
 
@@ -161,7 +182,7 @@ def _start_background(home: Home, path: Path | None, listen: str, port: int) -> 
     return _Background(process, said)
 
 
-async def join(home: Home, path: Path | None, port: int | None, deadline: float) -> int:
+async def join(home: Home, path: Path | None, port: int | None, deadline: float, *, samples: bool = False) -> int:
     """Another `skep up` runs here: say so, publish, wait."""
     client = EmbeddedClient(home.socket)
     try:
@@ -174,7 +195,7 @@ async def join(home: Home, path: Path | None, port: int | None, deadline: float)
             raise UsageError(f"it answers on port {status['port']}, not {port}", remedy="`skep down` stops it")
         if path is not None and status["path"] not in (None, str(_absolute(path))):
             say(f"{path} is published once; `skep down` and `skep up {path}` would follow it", err=True)
-        return _told(home, await _apply_and_wait(client, path, deadline))
+        return _told(home, await _apply_and_wait(client, path, deadline, samples=samples))
     finally:
         await client.close()
 
@@ -208,16 +229,18 @@ async def _wait_healthy(
     return False
 
 
-async def _apply_and_wait(client: EmbeddedClient, path: Path | None, deadline: float) -> int:
+async def _apply_and_wait(client: EmbeddedClient, path: Path | None, deadline: float, *, samples: bool) -> int:
     tenants: list[str] = []
     if path is not None:
         reading = await asyncio.to_thread(read_path, path)
         if not await _publish(client, reading, path):
             return EXIT_FAILED
-        tenants = [document.name for document in reading.documents if document.kind == "Tenant"]
+        tenants = _tenants(reading)
     else:
         tenants = list((await look(client)).tenants)
     code = await wait_ready(client, tenants, timeout_s=max(0.0, deadline - time.monotonic()))
+    if samples and code == 0:
+        await fill_when_ready(client, tenants, timeout_s=max(0.0, deadline - time.monotonic()))
     statuses = (await look(client)).statuses
     urls = [
         url for name in tenants if name in statuses and statuses[name].phase == "Ready" for url in statuses[name].urls

@@ -1,11 +1,10 @@
-"""Commands that reach into a tenant: logs, psql, invite, seed."""
+"""Commands that reach into a tenant: logs, psql, invite."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
-import secrets
 import shlex
 import sys
 
@@ -16,15 +15,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from skep.operator import names
 from skep.operator.cli.command import Shared, command, skep
+from skep.operator.cli.oneoff import job, running
 from skep.operator.cli.output import say
 from skep.operator.cli.target import docker_host
 from skep.operator.cli.view import View, look
 from skep.operator.engine.embedded.client import EmbeddedClient
 from skep.operator.engine.port import Engine
-from skep.operator.engine.spec import JobSpec, Service, pairs
 from skep.operator.engine.swarm import SwarmEngine
 from skep.operator.errors import NotFound, SkepError, TerminalError, UsageError
-from skep.operator.reconcilers.record import Record
 
 POSTGRES_SERVICE = "skep_postgres"  # the stack's own
 DEFAULT_HOST = "postgres"
@@ -33,25 +31,16 @@ SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 INVITE_INFO = b"skep invite"  # as docs/app-contract.md says
 
 
-def _running(view: View, name: str) -> Service:
-    """The tenant's service. Raises UsageError if there is none yet."""
-    service = view.service(names.service(view.tenant_named(name)))
-    if service is None:
-        raise UsageError(
-            f"tenant {name} has no service yet", remedy=f"`skep describe tenant {name}` says what it waits for"
-        )
-    return service
-
-
 @skep.command("logs")
 @click.argument("name")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines arrive, until Ctrl-C.")
 @click.option("-n", "--tail", type=int, default=100, show_default=True, help="Lines of the past, a task.")
+@click.option("--worker", is_flag=True, help="Of its worker, where that is a service of its own.")
 @command
-async def logs(shared: Shared, name: str, follow: bool, tail: int) -> int:
+async def logs(shared: Shared, name: str, follow: bool, tail: int, worker: bool) -> int:
     """Print the log of a tenant's app."""
     async with shared.target.connect() as engine:
-        service = _running(await look(engine), name)
+        service = running(await look(engine), name, "worker" if worker else "web")
         async for line in engine.logs(service.name, tail=tail, follow=follow):
             say(line.text, err=line.stream == "stderr")
     return 0
@@ -69,7 +58,7 @@ async def invite(shared: Shared, name: str, email: str | None) -> int:
     """
     async with shared.target.connect() as engine:
         view = await look(engine)
-        service, record = _running(view, name), view.records[name]
+        service, record = running(view, name), view.records[name]
         status = view.statuses.get(name)
         if status is None or status.phase not in ("Ready", "Degraded", "Progressing"):
             raise UsageError(
@@ -79,48 +68,12 @@ async def invite(shared: Shared, name: str, email: str | None) -> int:
         public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
         address = email or record.spec.owner
         asked = ("invitation", "--to", public, *(("--email", address) if address else ()))
-        result = await engine.run_job(_job("invite", name, service, record, asked))
+        result = await engine.run_job(job("invite", name, service, record, asked))
     if not result.ok:
         raise TerminalError(f"the invitation job failed: {(result.error or result.output).strip()[-300:]}")
     say(f"{status.urls[0]}/invite/{_unseal(result.output, key)}")
     say("It works once, for 7 days.", err=True)
     return 0
-
-
-@skep.command("seed")
-@click.argument("name")
-@command
-async def seed(shared: Shared, name: str) -> int:
-    """Fill a tenant's site with sample events. A site that has an event already stays as it is."""
-    async with shared.target.connect() as engine:
-        view = await look(engine)
-        service, record = _running(view, name), view.records[name]
-        result = await engine.run_job(_job("seed", name, service, record, ("samples",)))
-    if not result.ok:
-        raise TerminalError(f"the job failed: {(result.error or result.output).strip()[-300:]}")
-    try:
-        count = int(json.loads(result.output.strip().splitlines()[-1])["events"])
-    except (ValueError, LookupError, TypeError) as error:
-        raise TerminalError(
-            "the image's answer says nothing of events", remedy="docs/app-contract.md says what an image must answer"
-        ) from error
-    say(f"tenant {name}: {count} sample events" if count else f"tenant {name} has events already: nothing was changed")
-    return 0
-
-
-def _job(verb: str, name: str, service: Service, record: Record, arguments: tuple[str, ...]) -> JobSpec:
-    """A one-off job of the tenant's own image, with what its service is given."""
-    spec = service.spec
-    return JobSpec(
-        name=names.job(name, verb, secrets.token_hex(8)),
-        image=spec.image,
-        args=arguments,
-        labels=pairs({names.TENANT: name, names.UID: record.uid, names.KIND: "job"}),
-        configs=spec.configs,
-        secrets=spec.secrets,
-        networks=(record.data_network,) if record.data_network in spec.networks else spec.networks,
-        timeout_s=60.0,
-    )
 
 
 def _unseal(output: str, key: X25519PrivateKey) -> str:

@@ -16,6 +16,7 @@ from skep.operator.cli.command import EXIT_FAILED, Shared
 from skep.operator.cli.declare import DEFAULT_SOURCE, count, publish_reading, tell, wait_ready
 from skep.operator.cli.init import Plan, prepare
 from skep.operator.cli.output import say
+from skep.operator.cli.samples import fill_when_ready
 from skep.operator.cli.target import docker_host
 from skep.operator.engine.swarm import SwarmEngine
 from skep.operator.errors import NotFound, SkepError, UsageError
@@ -25,7 +26,7 @@ FIRST_NETWORKS = frozenset({"skep-control", "skep-edge-1", "skep-data-1"})
 SERVICES = ("skep_postgres", "skep_redis", "skep_traefik", "skep_operator")
 
 
-async def up(shared: Shared, path: Path | None, *, timeout_s: float) -> int:
+async def up(shared: Shared, path: Path | None, *, timeout_s: float, samples: bool = False) -> int:
     """Prepare the swarm, deploy the stack, publish PATH and wait until its tenants are Ready."""
     host = docker_host(shared.target.context)
     environment = os.environ | {"DOCKER_HOST": host, "SKEP_DOCKER_GID": _group(host)}
@@ -48,7 +49,10 @@ async def up(shared: Shared, path: Path | None, *, timeout_s: float) -> int:
         if await publish_reading(engine, reading, source=DEFAULT_SOURCE, prune=True) is None:
             return EXIT_FAILED
         tenants = [document.name for document in reading.documents if document.kind == "Tenant"]
-        return await wait_ready(engine, tenants, timeout_s=max(1.0, deadline - time.monotonic()))
+        code = await wait_ready(engine, tenants, timeout_s=max(1.0, deadline - time.monotonic()))
+        if samples and code == 0:
+            await fill_when_ready(engine, tenants, timeout_s=max(1.0, deadline - time.monotonic()))
+        return code
     finally:
         await engine.close()
 

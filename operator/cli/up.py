@@ -27,8 +27,17 @@ DEFAULT_PORT = 8080
 @click.option(
     "--timeout", "timeout_s", type=float, default=180.0, show_default=True, help="Seconds to wait with --detach."
 )
+@click.option("--samples", is_flag=True, help="Fill the sites of PATH that have no event yet, once they are Ready.")
 @command
-async def up(shared: Shared, path: Path | None, detach: bool, port: int | None, listen: str, timeout_s: float) -> int:
+async def up(
+    shared: Shared,
+    path: Path | None,
+    detach: bool,
+    port: int | None,
+    listen: str,
+    timeout_s: float,
+    samples: bool,
+) -> int:
     """Start everything on this machine and keep it as PATH says, until Ctrl-C. Needs no Docker.
 
     PATH is the whole of source `default`; it is read again whenever its files change. With `skep --engine swarm up` the
@@ -40,15 +49,15 @@ async def up(shared: Shared, path: Path | None, detach: bool, port: int | None, 
     if shared.target.engine == "swarm":
         from skep.operator.cli import stack
 
-        return await stack.up(shared, path, timeout_s=timeout_s)
+        return await stack.up(shared, path, timeout_s=timeout_s, samples=samples)
     _refuse_swarm(shared)
     home = Home(shared.target.home_path)
     deadline = time.monotonic() + timeout_s
     if home.is_running():
-        return await hosting.join(home, path, port, deadline)
+        return await hosting.join(home, path, port, deadline, samples=samples)
     if detach:
-        return await hosting.detach(home, path, listen, port or DEFAULT_PORT, deadline)
-    return await hosting.serve(home, path, listen, port or DEFAULT_PORT)
+        return await hosting.detach(home, path, listen, port or DEFAULT_PORT, deadline, samples=samples)
+    return await hosting.serve(home, path, listen, port or DEFAULT_PORT, timeout_s=timeout_s, samples=samples)
 
 
 def _refuse_swarm(shared: Shared) -> None:

@@ -164,13 +164,20 @@ def _settings_file(
             "port": address[1],
             "name": database,
             "user": f"{database}_{secret.slot(generation)}",
-            # While an update starts first, two generations of tasks share the limit with one schema job.
-            "poolMax": max(1, (spec.database.connection_limit - 1) // (2 * max(1, spec.replicas))),
+            # While an update starts first, two generations of tasks share the limit with one schema job, and with a
+            # worker's two connections where it is a service.
+            "poolMax": max(
+                1, (spec.database.connection_limit - (1 if spec.worker is None else 3)) // (2 * max(1, spec.replicas))
+            ),
         },
         "settings": dict(spec.settings),
     }
     if edge_suffix is not None:  # mails hold links, and who writes them sees no request
         document["url"] = f"{'https' if spec.secure else 'http'}://{spec.hosts[0]}{edge_suffix}"
+    if spec.worker is not None:
+        document["worker"] = "service"
+    if spec.quotas:
+        document["quotas"] = dict(spec.quotas)
     if cache is not None:
         document["cache"] = {
             "host": cache[0],
@@ -322,10 +329,10 @@ def plan(desired: ServiceSpec, observed: Service | None, file: AppFile, files: I
 
 
 def collect(
-    service: Service, record: Record, files: Iterable[Config], secrets: Iterable[Secret]
+    services: Iterable[Service], record: Record, files: Iterable[Config], secrets: Iterable[Secret]
 ) -> tuple[Collect, ...]:
-    """What nothing needs any more, once the service is as desired; a rollback's files are kept."""
-    specs = [service.spec, *([service.previous] if service.previous is not None else [])]
+    """What nothing needs any more, once the site's service is as desired; a rollback's files are kept."""
+    specs = [spec for service in services for spec in (service.spec, service.previous) if spec is not None]
     needed = {mount.name for spec in specs for mount in (*spec.configs, *spec.secrets)}
     needed |= {mount.name for mount in secret.mounts(record)}
     stale: list[Collect] = [Collect("config", each.id, each.name) for each in files if each.name not in needed]
@@ -448,13 +455,15 @@ async def reconcile(subject: Subject) -> Result:
                 "RollingOut", f"its update runs; what was changed by hand ({changed}) is put back afterwards", 5.0
             )
     if actions:
-        drifted = record.attempted == revision and drifts.is_settled(subject, secret.mounts(subject.known))
+        drifted = record.attempted in ("", revision) and drifts.is_settled(subject, secret.mounts(subject.known))
         await apply(actions, record, world)
         if drifted:
             drifts.repaired("app", ("config" if isinstance(each, CreateFile) else "service" for each in actions))
         observed = world.service(desired.name)
-    if record.attempted != revision or record.latched or record.applied not in (NEVER_SAID, record.generation):
+    sent = record.attempted or (revision_label(observed.spec) if observed is not None else "")
+    if sent != revision or record.latched or record.applied not in (NEVER_SAID, record.generation):
         await subject.save(replace(record, attempted=revision, applied=record.generation, latched=""))
     if observed is not None and observed.update_state != "updating":
-        await apply(collect(observed, record, files, world.secrets_of(subject.name)), record, world)
+        mine = [each for each in world.services_of(subject.name) if dict(each.spec.labels).get(names.UID) == record.uid]
+        await apply(collect([observed, *mine], record, files, world.secrets_of(subject.name)), record, world)
     return DONE

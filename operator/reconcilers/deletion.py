@@ -25,7 +25,8 @@ async def delete(subject: Subject) -> Result:
     if record.leaving == "retained":
         return DONE
     # A list that was cut short may have hidden what would stay for ever: what has a name is asked for by it.
-    await world.find_service(names.service(record.name))
+    for part in names.PARTS:
+        await world.find_service(names.service(record.name, part))
     for service in world.services_of(record.name):
         if dict(service.spec.labels).get(names.UID) == record.uid:
             await world.remove_service(service.id)

@@ -18,7 +18,7 @@ def is_settled(subject: Subject, secrets: Iterable[Mount]) -> bool:
     record, world = subject.known, subject.ports.world
     config = world.config(names.status(subject.name))
     report = status.from_config(config) if config is not None else None
-    if report is None or report.observed_generation != record.generation or not record.attempted:
+    if report is None or report.observed_generation != record.generation:
         return False
     service = world.service(names.service(subject.name))
     return (

@@ -36,9 +36,10 @@ class Record:
     *cache*: the cache server that it was placed on, if the platform has any.
     *server* and *system_id*: where the database was placed and what that server called itself then.
     *provisioned*: the database was complete once; from then on it is never made again without a person.
-    *generation* counts changes of *spec*. *attempted*: the revision last sent to the engine, and *applied* the
-    generation that it was sent for; *latched*: the revision that the engine rolled back. *schema*: the image digest that last brought the schema up to date; *schema_failed*:
-    the one that could not, and *schema_said* what it said.
+    *generation* counts changes of *spec*. *attempted*: the revision of the last update that the engine took (a creation
+    is told by the service itself), and *applied* the generation that it was sent for; *latched*: the revision that the
+    engine rolled back. *schema*: the image digest that last brought the schema up to date; *schema_failed*: the one that
+    could not, and *schema_said* what it said.
     """
 
     name: str

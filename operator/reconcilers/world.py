@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=Versioned)
 
+LOOKS = 8  # hints followed at once: a storm of them must not keep a writer waiting for its own
+
 # Reports and messages: they are written or consumed by the operator itself and must not wake a tenant.
 _SILENT_KINDS = frozenset({"status", "request", "sources", "operator", "settings", "lease"})
 
@@ -144,6 +146,7 @@ class World:
     async def follow(self, *, idle_s: float) -> None:
         """List everything, then take hints until the stream breaks or is silent for *idle_s*: it may be a dead one."""
         changes = self.engine.changes()
+        looks: set[asyncio.Task[None]] = set()
         try:
             while True:
                 try:
@@ -154,8 +157,17 @@ class World:
                 self.heard_at = self._clock.monotonic()
                 if change.action == "connected":
                     await self.sync()  # from here on no hint is lost; what was before is seen by a list
-                await self._take(change)
+                looks.add(asyncio.create_task(self._take(change)))
+                done = {look for look in looks if look.done()}
+                if len(looks) - len(done) >= LOOKS:
+                    done, _ = await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
+                looks -= done
+                for look in done:
+                    look.result()
         finally:
+            for look in looks:
+                look.cancel()
+            await asyncio.gather(*looks, return_exceptions=True)
             if (close := getattr(changes, "aclose", None)) is not None:
                 with contextlib.suppress(RuntimeError):
                     await close()
@@ -166,11 +178,14 @@ class World:
             "secret": (self.secrets,),
             "service": (self.services,),
         }
-        for informer in by_kind.get(change.kind, ()):
+        gone = change.action in ("remove", "delete")
+        for informer in sorted(by_kind.get(change.kind, ()), key=lambda each: each.get(change.id) is None):
             try:
-                await informer.hint(change.id, gone=change.action in ("remove", "delete"))
+                await informer.hint(change.id, gone=gone)
             except EngineUnavailable as error:
                 log.warning("hint not followed", extra={"object": change.name, "error": str(error)})
+            if informer.get(change.id) is not None:
+                return  # a config is of one kind: the other informer would look at it for nothing
 
     # Reading
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from skep.operator import history, names
+from skep.operator import history, metrics, names
+from skep.operator.cli.doctor import strangers_of
+from skep.operator.cli.view import look
 from skep.operator.engine.spec import NetworkSpec, ServiceSpec, pairs
 from tests.hive.conftest import PLAN, PLATFORM, SPEED, Rig, tenant
 
@@ -298,6 +300,11 @@ async def test_what_only_looks_like_ours_is_left_alone_and_told(
         await rig.resync(hive)
         problems = " ".join(str(each) for each in hive.fleet.problems)
         assert said in told(rig, caplog) + problems
+        if said and not problems:
+            assert [
+                said in check.what and "left alone" in check.said for check in strangers_of(await look(rig.engine))
+            ] == [True]
+            assert metrics.strangers._value.get() == 1
     after = await everything(rig)
     for kind in ("configs", "secrets", "services"):
         have, had = after[kind], before[kind]
@@ -320,3 +327,39 @@ async def test_a_request_that_nobody_understands_is_refused_once(rig: Rig, caplo
         assert any("request refused" in each.getMessage() for each in caplog.records)
         await rig.resync(hive)
     assert all(each.leaving == "" for each in rig.records().values())
+
+
+@pytest.mark.fault(20)
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(labelled("skep.lease", lease__term="nonsense"), id="its term is nonsense"),
+        pytest.param(labelled("skep.lease", lease__term="9" * 30), id="its term is beyond any number"),
+        pytest.param(labelled("skep.lease", lease__holder=None), id="it is held by nobody"),
+        pytest.param(
+            labelled("skep.lease", lease__holder="somebody/else"), id="it is held by somebody who is not there"
+        ),
+        pytest.param(labelled("skep.lease", kind="notes", tenant="acme"), id="it is of another kind"),
+    ],
+)
+async def test_a_lease_damaged_under_its_leader_is_taken_again_and_work_goes_on(rig: Rig, damage: Hand) -> None:
+    async with rig.operator(lease_s=3.0 * SPEED, call_deadline_s=SPEED):
+        await rig.publish(PLATFORM, PLAN, tenant("acme"))
+        await rig.phase("acme", "Ready")
+        uid, labels = rig.records()["acme"].uid, dict(rig.config(names.LEASE).labels)
+        await damage(rig)
+        damaged = rig.config(names.LEASE)
+        assert dict(damaged.labels) != labels, "nothing was done"
+
+        def is_whole() -> bool:
+            lease = rig.config(names.LEASE)
+            term = dict(lease.labels).get("skep.lease.term", "")
+            return lease.version > damaged.version and dict(lease.labels) == labels | {"skep.lease.term": term}
+
+        await rig.until(is_whole)
+        assert int(dict(rig.config(names.LEASE).labels)["skep.lease.term"]) < 10
+        await rig.publish(PLATFORM, PLAN, tenant("acme", displayName="Acme again"), tenant("birch"))
+        await rig.phase("birch", "Ready")
+        await rig.phase("acme", "Ready")
+    assert rig.records()["acme"].uid == uid
+    assert len(rig.engine.services) == 2

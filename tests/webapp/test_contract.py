@@ -64,7 +64,7 @@ async def test_a_database_that_goes_away_and_returns_is_survived(postgres_of_its
     async with tenant.running() as web, visiting(tenant) as visitor:
         assert (await visitor.get("/")).status == 200
         postgres_of_its_own.stop()
-        down = await visitor.get("/")
+        down = await visitor.get("/?page=1")  # a page that is not kept
         assert down.status == 503
         assert down.headers["Retry-After"] == "5"
         assert "We will be right back" in down.words

@@ -21,13 +21,14 @@ from skep.webapp.store.pool import Database
 
 if TYPE_CHECKING:
     from skep.webapp.http.assets import Assets
+    from skep.webapp.http.kept import KeptPages
     from skep.webapp.http.pages import Pages
     from skep.webapp.store.members import SignedIn
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Rate limits of what a stranger may try. Counted in this process: a replica more is a few tries more."""
+    """Rate limits of what a stranger may try. Each counts under its name together with other replicas, if it can."""
 
     sign_in_address: RateLimiter
     sign_in_account: RateLimiter
@@ -73,4 +74,5 @@ MEDIA: web.AppKey[Media] = web.AppKey("media")
 PROVIDERS: web.AppKey[tuple[Provider, ...]] = web.AppKey("providers")
 PAGES: web.AppKey[Pages] = web.AppKey("pages")
 ASSETS: web.AppKey[Assets] = web.AppKey("assets")
+KEPT: web.AppKey[KeptPages] = web.AppKey("kept")
 VISIT = web.RequestKey("visit", Visit)

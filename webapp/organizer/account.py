@@ -8,13 +8,14 @@ from uuid import UUID
 from aiohttp import web
 
 from skep.webapp.addresses import normal_email
+from skep.webapp.errors import QuotaReached
 from skep.webapp.http.forms import Form, read_form
-from skep.webapp.http.keys import DATABASE, LIMITS, PAGES, PASSWORDS, VISIT
+from skep.webapp.http.keys import DATABASE, LIMITS, PAGES, PASSWORDS, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.http.security import safe_path
 from skep.webapp.http.sessions import HOME, SIGN_IN, clear_cookie, for_members, set_cookie, signed_in
 from skep.webapp.passwords import MAX_LENGTH, MIN_LENGTH
-from skep.webapp.store import invitations, members
+from skep.webapp.store import invitations, members, quotas
 from skep.webapp.store.invitations import Invitation
 from skep.webapp.store.members import EmailTaken, SignedIn
 
@@ -111,6 +112,7 @@ async def accept_invitation(request: web.Request) -> web.StreamResponse:
             if member_id is not None:
                 await members.set_password(connection, member_id, password_hash)
             else:
+                await quotas.require_member(connection, request.app[SETTINGS].quotas)
                 member_id = await members.create(
                     connection,
                     person_id=invitation.person_id,
@@ -119,6 +121,9 @@ async def accept_invitation(request: web.Request) -> web.StreamResponse:
                     language=visit.t.language,
                     password_hash=password_hash,
                 )
+    except QuotaReached as reached:
+        form.refuse("name", visit.t.n("quota.members", reached.limit))
+        return _invitation(request, invitation, form, status=422)
     except EmailTaken:
         form.refuse("email", visit.t("wrong.email.taken"))
         return _invitation(request, invitation, form, status=422)

@@ -6,6 +6,7 @@ import logging
 
 from aiohttp import web
 
+from skep.webapp.errors import QuotaReached
 from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
@@ -14,7 +15,7 @@ from skep.webapp.i18n import money
 from skep.webapp.organizer import event_form
 from skep.webapp.organizer.manage import EVENT_PATH, managed_event
 from skep.webapp.shop import catalog, stock
-from skep.webapp.store import events
+from skep.webapp.store import events, quotas
 from skep.webapp.store.events import Event
 from skep.webapp.store.members import SignedIn
 from skep.webapp.store.offers import StaleVersion
@@ -47,13 +48,18 @@ async def create_event(request: web.Request, member: SignedIn) -> web.StreamResp
     draft = event_form.parse(form, is_new=True)
     if draft is None:
         return _page(request, form, event=None, status=422)
-    async with request.app[DATABASE].transaction() as connection:
-        for slug in event_form.slugs(draft.title):
-            event_id = await events.create(connection, draft, slug=slug, member_id=member.member_id)
-            if event_id is not None:
-                break
-        else:
-            raise RuntimeError("four random addresses were taken")
+    try:
+        async with request.app[DATABASE].transaction() as connection:
+            await quotas.require_event(connection, request.app[SETTINGS].quotas)
+            for slug in event_form.slugs(draft.title):
+                event_id = await events.create(connection, draft, slug=slug, member_id=member.member_id)
+                if event_id is not None:
+                    break
+            else:
+                raise RuntimeError("four random addresses were taken")
+    except QuotaReached as reached:
+        form.refuse("title", form.t.n("quota.events", reached.limit))
+        return _page(request, form, event=None, status=422)
     log.info("event created", extra={"event_id": str(event_id), "member_id": str(member.member_id)})
     return redirect(f"{HOME}/events/{event_id}?notice=created")
 

@@ -8,11 +8,11 @@ from uuid import UUID
 from aiohttp import web
 
 from skep.webapp.http.forms import read_form
-from skep.webapp.http.keys import DATABASE, PAGES, VISIT
+from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import HOME, for_members
 from skep.webapp.i18n import Translator
-from skep.webapp.store import jobs
+from skep.webapp.store import jobs, quarantine, quotas
 from skep.webapp.store.members import SignedIn
 
 log = logging.getLogger(__name__)
@@ -33,12 +33,19 @@ async def outbox(request: web.Request, member: SignedIn) -> web.StreamResponse:
     async with request.app[DATABASE].connection() as connection:
         dead = await jobs.dead(connection, limit=SHOWN)
         backlog = await jobs.backlog(connection)
+        held_since = await quarantine.since(connection)
+        parked = await quarantine.parked(connection)
+        again_at = await quotas.mails_again_at(connection, request.app[SETTINGS].quotas)
     return request.app[PAGES].render(
         request,
         "organizer/outbox.html",
         caching="no-store",
         dead=[(job, _why(job.error, request[VISIT].t)) for job in dead],
         backlog=backlog,
+        held_since=held_since,
+        parked=parked,
+        full=again_at if backlog.mails else None,
+        mails_per_day=request.app[SETTINGS].quotas.mails_per_day,
         notice="again" if request.query.get("notice") == "again" else None,
     )
 

@@ -13,6 +13,8 @@ from skep.webapp.organizer import (
     orders,
     outbox,
     picture,
+    privacy,
+    quarantine,
     reset,
     team,
 )
@@ -28,6 +30,8 @@ routes = [
     *orders.routes,
     *outbox.routes,
     *picture.routes,
+    *privacy.routes,
+    *quarantine.routes,
     *reset.routes,
     *team.routes,
 ]

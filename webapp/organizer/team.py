@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
+from skep.webapp.errors import QuotaReached
 from skep.webapp.http.forms import Form, read_form
-from skep.webapp.http.keys import DATABASE, PAGES, VISIT
+from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import HOME, for_members
-from skep.webapp.store import audit, invitations, jobs, members
+from skep.webapp.store import audit, invitations, jobs, members, quotas
 from skep.webapp.store.audit import Actor
 from skep.webapp.store.members import SignedIn
 
@@ -36,15 +37,19 @@ async def invite(request: web.Request, member: SignedIn) -> web.StreamResponse:
     form = await read_form(request, visit.t)
     email = form.email()
     if not form.errors:
-        async with request.app[DATABASE].transaction() as connection:
-            if await members.person_with(connection, email) is not None:
-                form.refuse("email", visit.t("team.known"))
-            else:
-                person_id = await invitations.person_of(connection, email, visit.t.language)
-                key = f"invitation:{person_id}:{datetime.now(UTC):%Y-%m-%dT%H}"
-                await jobs.enqueue(connection, "mail.invitation", {"person": str(person_id)}, unique_key=key)
-                actor = Actor("member", member.member_id)
-                await audit.record(connection, actor, "organizer invited", "person", person_id)
+        try:
+            async with request.app[DATABASE].transaction() as connection:
+                if await members.person_with(connection, email) is not None:
+                    form.refuse("email", visit.t("team.known"))
+                else:
+                    await quotas.require_member(connection, request.app[SETTINGS].quotas)
+                    person_id = await invitations.person_of(connection, email, visit.t.language)
+                    key = f"invitation:{person_id}:{datetime.now(UTC):%Y-%m-%dT%H}"
+                    await jobs.enqueue(connection, "mail.invitation", {"person": str(person_id)}, unique_key=key)
+                    actor = Actor("member", member.member_id)
+                    await audit.record(connection, actor, "organizer invited", "person", person_id)
+        except QuotaReached as reached:
+            form.refuse("email", visit.t.n("quota.members", reached.limit))
     if form.errors:
         return await _page(request, form, status=422)
     log.info("organizer invited", extra={"member_id": str(member.member_id)})

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from skep.webapp.http.kept import kept
 from skep.webapp.http.keys import DATABASE, PAGES, VISIT
 from skep.webapp.http.pages import page_number
 from skep.webapp.i18n import dates
@@ -21,6 +22,7 @@ routes = web.RouteTableDef()
 
 
 @routes.get("/")
+@kept
 async def event_list(request: web.Request) -> web.Response:
     page, words = page_number(request), _words(request)
     async with request.app[DATABASE].connection() as connection:

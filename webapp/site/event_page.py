@@ -11,6 +11,7 @@ from uuid import UUID
 from aiohttp import web
 
 from skep.webapp.http.forms import Form, read_form
+from skep.webapp.http.kept import kept
 from skep.webapp.http.keys import DATABASE, LIMITS, PAGES, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import signed_in
@@ -36,6 +37,7 @@ routes = web.RouteTableDef()
 
 
 @routes.get(EVENT_PATH)
+@kept
 async def event_page(request: web.Request) -> web.Response:
     async with request.app[DATABASE].connection() as connection:
         event = await visible_event(request, connection)

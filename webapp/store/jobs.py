@@ -74,7 +74,8 @@ async def claim(connection: Connection, kinds: Collection[str] | None = None, *,
     turn = uuid7()
     rows = await connection.fetch(
         "UPDATE job SET claim = $1, claimed_at = clock_timestamp(), attempts = attempts + 1 WHERE id IN ("
-        "SELECT id FROM job WHERE done_at IS NULL AND dead_at IS NULL AND run_at <= clock_timestamp() "
+        "SELECT id FROM job WHERE done_at IS NULL AND dead_at IS NULL AND parked_at IS NULL "
+        "AND run_at <= clock_timestamp() "
         "AND (claimed_at IS NULL OR claimed_at <= clock_timestamp() - $2::interval) "
         "AND ($4::text[] IS NULL OR kind = ANY($4)) "
         "ORDER BY run_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING id, kind, payload, attempts",
@@ -118,7 +119,7 @@ async def next_due(connection: Connection, kinds: Collection[str]) -> datetime |
     """When the first open job of *kinds* may be claimed, by the database's clock; None: there is none."""
     due: datetime | None = await connection.fetchval(
         "SELECT min(CASE WHEN claimed_at IS NULL THEN run_at ELSE greatest(run_at, claimed_at + $2::interval) END) "
-        "FROM job WHERE done_at IS NULL AND dead_at IS NULL AND kind = ANY($1)",
+        "FROM job WHERE done_at IS NULL AND dead_at IS NULL AND parked_at IS NULL AND kind = ANY($1)",
         list(kinds),
         CLAIM_LIFETIME,
     )
@@ -155,7 +156,7 @@ async def backlog(connection: Connection) -> Backlog:
         "SELECT count(*) FILTER (WHERE dead_at IS NULL) AS waiting, "
         "count(*) FILTER (WHERE dead_at IS NULL AND kind LIKE 'mail.%') AS mails, "
         "coalesce(extract(epoch FROM clock_timestamp() - min(run_at) FILTER (WHERE dead_at IS NULL)), 0)::float8 "
-        "AS oldest_s, count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead FROM job WHERE done_at IS NULL"
+        "AS oldest_s, count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead FROM job WHERE done_at IS NULL AND parked_at IS NULL"
     )
     assert row is not None  # noqa: S101 (an aggregate without groups is one row)
     return Backlog(row["waiting"], row["mails"], max(0.0, row["oldest_s"]), row["dead"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 from uuid import UUID
 
 from skep.webapp.ids import new_token, token_hash, uuid7
-from skep.webapp.store import audit
+from skep.webapp.store import audit, tombstones
 from skep.webapp.store.audit import Actor
 
 if TYPE_CHECKING:
@@ -122,15 +122,16 @@ async def create(
 
 async def revoke(connection: Connection, token_id: UUID, member_id: UUID) -> bool:
     """False if there is none, or it was revoked before. Must run in a transaction."""
-    done = await connection.fetchval(
+    kind = await connection.fetchval(
         "UPDATE api_token SET revoked_at = clock_timestamp(), version = version + 1 "
-        "WHERE id = $1 AND revoked_at IS NULL RETURNING true",
+        "WHERE id = $1 AND revoked_at IS NULL RETURNING kind",
         token_id,
     )
-    if done:
+    if kind is not None:
+        await tombstones.bury(connection, "device" if kind == "device" else "token", token_id)
         await connection.execute("DELETE FROM idempotency WHERE token_id = $1", token_id)
         await audit.record(connection, Actor("member", member_id), "token revoked", "token", token_id, ("revoked_at",))
-    return bool(done)
+    return kind is not None
 
 
 async def offer_enrolment(connection: Connection, *, name: str, event_ids: Sequence[UUID], member_id: UUID) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from skep.webapp.errors import Busy, DatabaseDown
 from skep.webapp.shop import carts, orders, waiting
-from skep.webapp.store import jobs, retention
+from skep.webapp.store import jobs, onces, quarantine, retention, webhooks
 
 if TYPE_CHECKING:
     from skep.webapp.store.pool import Connection, Database
@@ -27,11 +27,15 @@ BUSY_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """*due* says when there is something to do (None: nothing to come); *run* does it, in a transaction."""
+    """*due* says when there is something to do (None: nothing to come); *run* does it, in a transaction.
+
+    *is_inward*: nobody outside notices, so that it runs in quarantine too.
+    """
 
     name: str
     due: Callable[[Connection], Awaitable[datetime | None]]
     run: Callable[[Connection], Awaitable[object]]
+    is_inward: bool = False
 
 
 def chores(*, keep_names: timedelta) -> tuple[Chore, ...]:
@@ -40,24 +44,30 @@ def chores(*, keep_names: timedelta) -> tuple[Chore, ...]:
     async def sweep_due(connection: Connection) -> datetime | None:
         swept: datetime | None = await connection.fetchval(
             "SELECT least((SELECT min(expires_at) FROM cart) + $1::interval, "
-            "(SELECT min(done_at) FROM job WHERE done_at IS NOT NULL) + $2::interval)",
+            "(SELECT min(done_at) FROM job WHERE done_at IS NOT NULL) + $2::interval, "
+            "(SELECT min(created_at) FROM idempotency) + $3::interval, (SELECT min(at) FROM webhook_call) + $4::interval)",
             carts.KEPT_AFTER_END,
             jobs.KEPT_AFTER_DONE,
+            onces.KEPT,
+            webhooks.KEPT,
         )
         return swept
 
     async def sweep(connection: Connection) -> None:
         await carts.sweep(connection)
         await jobs.sweep(connection)
+        await onces.sweep(connection)
+        await webhooks.sweep(connection)
 
     return (
         Chore("expire orders", _orders_due, orders.expire),
         Chore("waiting list", waiting.next_due, waiting.pass_on),
-        Chore("sweep", sweep_due, sweep),
+        Chore("sweep", sweep_due, sweep, is_inward=True),
         Chore(
             "retention",
             lambda connection: retention.next_due(connection, keep_names),
             lambda connection: retention.erase(connection, keep_names),
+            is_inward=True,
         ),
     )
 
@@ -74,8 +84,12 @@ async def next_due(connection: Connection, todo: Sequence[Chore]) -> datetime | 
 
 async def _moments(connection: Connection, todo: Sequence[Chore]) -> dict[str, datetime | None]:
     put_off = {row["task"]: row["retry_at"] for row in await connection.fetch("SELECT task, retry_at FROM chore")}
-    moments = {}
+    is_held = await quarantine.since(connection) is not None
+    moments: dict[str, datetime | None] = {}
     for chore in todo:
+        if is_held and not chore.is_inward:
+            moments[chore.name] = None
+            continue
         due = await chore.due(connection)
         retry_at = put_off.get(chore.name)
         moments[chore.name] = due if due is None or retry_at is None else max(due, retry_at)

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from skep.webapp.settings import Settings
-from skep.webapp.store import jobs
+from skep.webapp.settings import Quotas, Settings
+from skep.webapp.store import jobs, quotas
 from skep.webapp.work import chores
 from skep.webapp.work.chores import Chore
 
 if TYPE_CHECKING:
     from skep.webapp.store.pool import Connection
+
+
+NO_QUOTAS = Quotas()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,21 @@ class Duties:
 
     kinds: Collection[str]
     chores: Sequence[Chore]
+    quotas: Quotas = NO_QUOTAS
+
+    async def open_kinds(self, connection: Connection) -> Collection[str]:
+        """Those that may be claimed in this transaction: not more mails than the plan has for a day."""
+        if self.quotas.mails_per_day is None:
+            return self.kinds
+        await quotas.lock_mails(connection)
+        if await quotas.mails_again_at(connection, self.quotas) is None:
+            return self.kinds
+        return [kind for kind in self.kinds if not _is_counted(kind)]
 
     async def due_in_s(self, connection: Connection) -> float | None:
         """Seconds until there is work; 0 or less: now. None: nothing is known to come."""
         moments = [
-            await jobs.next_due(connection, self.kinds),
+            await self._next_job(connection),
             await chores.next_due(connection, self.chores),
         ]
         first = min((moment for moment in moments if moment is not None), default=None)
@@ -34,6 +47,18 @@ class Duties:
             return None
         now: datetime = await connection.fetchval("SELECT clock_timestamp()")
         return (first - now).total_seconds()
+
+    async def _next_job(self, connection: Connection) -> datetime | None:
+        due = await jobs.next_due(connection, self.kinds)
+        if due is None or (again := await quotas.mails_again_at(connection, self.quotas)) is None:
+            return due
+        counted = await jobs.next_due(connection, [kind for kind in self.kinds if _is_counted(kind)])
+        others = await jobs.next_due(connection, [kind for kind in self.kinds if not _is_counted(kind)])
+        return min(moment for moment in (others, counted and max(counted, again)) if moment is not None)
+
+
+def _is_counted(kind: str) -> bool:
+    return kind.startswith("mail.") and kind not in quotas.NOT_COUNTED
 
 
 MAIL_KINDS = (
@@ -54,4 +79,4 @@ MAIL_KINDS = (
 def duties_of(settings: Settings) -> Duties:
     """Without a way to send mail, mails wait: nobody claims them."""
     todo = chores.chores(keep_names=timedelta(days=settings.retention_days))
-    return Duties(MAIL_KINDS if settings.mail is not None else (), todo)
+    return Duties(MAIL_KINDS if settings.mail is not None else (), todo, settings.quotas)

@@ -8,6 +8,8 @@ import os
 import stat
 
 from skep.webapp.bounded import limits
+from skep.webapp.cache.client import Cache
+from skep.webapp.cache.wakeup import CacheBell
 from skep.webapp.settings import Settings
 from skep.webapp.store.pool import Database
 from skep.webapp.work.bells import PipeBell, QuietBell, stop_by_signal
@@ -27,19 +29,24 @@ async def work(settings: Settings, *, until_idle: bool) -> None:
     stop = stop_by_signal()
     database = Database(settings.worker_database, name="skep worker")
     await database.open()
+    cache = None if until_idle or settings.cache is None else Cache(settings.cache)
     bell: Bell = PipeBell(0, stop) if until_idle and _is_pipe(0) else QuietBell(stop)
+    if cache is not None:
+        bell = CacheBell(cache, stop)
     worker = Worker(
         database,
         handlers_of(settings, database),
         duties_of(settings),
         bell,
-        poll_s=None if until_idle else POLL_S,
+        poll_s=None if until_idle or cache is not None else POLL_S,
     )
     log.info("worker ready", extra={"tenant": settings.tenant, "mail": settings.mail is not None})
     try:
         await worker.run(idle_s=IDLE_S if until_idle else None)
     finally:
         alarm.cancel()
+        if cache is not None:
+            await cache.close()
         await database.close()
     log.info("worker done", extra={"tenant": settings.tenant})
 

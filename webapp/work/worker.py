@@ -118,7 +118,8 @@ class Worker:
 
     async def _claim(self) -> Job | None:
         async with self._database.transaction() as connection:
-            found = await jobs.claim(connection, self._duties.kinds, limit=1) if self._duties.kinds else []
+            kinds = await self._duties.open_kinds(connection)
+            found = await jobs.claim(connection, kinds, limit=1) if kinds else []
         return found[0] if found else None
 
     async def _work(self, job: Job) -> None:

@@ -73,17 +73,18 @@ async def reconcile(subject: Subject) -> Result:
     server = ports.servers.get(record.server)
     spec = desire(record, ports.keys, server.admin)
     observed = await server.catalog()
-    known = spec.name in observed.databases
-    if not (converged := known and not plan(spec, observed, template=None, schema=record.schema)):
+    is_there = spec.name in observed.databases
+    converged = is_there and not plan(spec, observed, template=None, schema=record.schema)
+    if not converged:
         observed = await server.reread(spec.names)  # act on what is there now, not on what was kept
     check_identity(spec, observed, provisioned=record.provisioned, system_id=record.system_id)
-    if not record.system_id:
-        await subject.save(replace(record, system_id=observed.system_id))
     if not converged:
         observed = await _converge(subject, server, spec, observed)
-    if not subject.known.provisioned:
+    known = replace(subject.known, system_id=record.system_id or observed.system_id)
+    if not known.provisioned:  # one write, before any task starts: nothing can have been lost until here
         made_with = str(observed.databases[spec.name].comment.get("schema", ""))
-        await subject.save(replace(subject.known, provisioned=True, schema=made_with))
+        known = replace(known, provisioned=True, schema=made_with)
+    await subject.save(known)
     return DONE
 
 

@@ -338,7 +338,7 @@ def test_plain_http_elsewhere_must_be_meant() -> None:
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        ("plan: pro", "known here: app, database, limits"),
+        ("plan: pro", "known here: app, database, limits, quotas, worker"),
         ("limit: {}", "5:3: spec.limit: unknown field; did you mean limits?"),
         ("limits: {replicas: many}", "5:22: spec.limits.replicas: 'many' is not a whole number; write digits only, like 2"),
         ("app: {secrets: []}", "5:9: spec.app.secrets: unknown field; known here: image, replicas, resources, settings"),

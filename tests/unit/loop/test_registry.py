@@ -60,4 +60,4 @@ def test_the_tenant_registry_has_the_order_of_the_design() -> None:
 
     assert turn.RECONCILERS
     order = [each.name for each in tenants.in_order()]
-    assert order == ["record", "secrets", "settings", "database", "schema", "cache", "app", "judge"]
+    assert order == ["record", "secrets", "settings", "database", "schema", "cache", "app", "judge", "worker"]

@@ -289,7 +289,7 @@ def test_what_neither_the_service_nor_its_rollback_needs_is_collected() -> None:
         secret("skep.acme.db-a.g1.k1"), secret("skep.acme.db-b.g2.k1"), secret("acme-smtp", uid=None),
         secret("skep.other", uid="f" * 32),
     ]  # fmt: skip
-    assert app.collect(make_service(spec, previous=previous), record, files, secrets) == (
+    assert app.collect([make_service(spec, previous=previous)], record, files, secrets) == (
         Collect("config", "id-skep.acme.settings.old", "skep.acme.settings.old"),
         Collect("secret", "id-skep.acme.db-b.g2.k1", "skep.acme.db-b.g2.k1"),
     )
@@ -299,7 +299,7 @@ def test_a_secret_that_a_rollback_needs_is_kept() -> None:
     record = make_record(secret_generation=2)
     spec = desired(record)
     previous = replace(spec, secrets=(Mount("skep.acme.db-a.g1.k1", "database-password"),))
-    assert app.collect(make_service(spec, previous=previous), record, [], [secret("skep.acme.db-a.g1.k1")]) == ()
+    assert app.collect([make_service(spec, previous=previous)], record, [], [secret("skep.acme.db-a.g1.k1")]) == ()
 
 
 def test_a_server_that_left_the_platform_is_told() -> None:

@@ -42,7 +42,7 @@ def test_the_hash_changes_with_name_content_and_order() -> None:
     assert len(hashes) == 5
 
 
-def test_the_files_are_numbered_in_order() -> None:
+def test_the_files_are_numbered_and_no_number_is_used_twice() -> None:
     numbers = [int(migration.id[:4]) for migration in load_migrations()]
     assert numbers == sorted(set(numbers))
     assert all(re.fullmatch(r"\d{4}_[a-z_]+\.sql", migration.id) for migration in load_migrations())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from skep.webapp.errors import SettingsInvalid
-from skep.webapp.settings import DEFAULT_ACCENT, Settings
+from skep.webapp.settings import DEFAULT_ACCENT, Quotas, Settings
 
 DOCUMENT: dict[str, Any] = {
     "tenant": "acme",
@@ -143,3 +143,44 @@ def test_absent_settings_are_said_with_their_path(tmp_path: Path) -> None:
 def test_a_port_that_is_none_is_refused(tmp_path: Path, port: str) -> None:
     with pytest.raises(SettingsInvalid, match="SKEP_PORT="):
         read(tmp_path, DOCUMENT, env={"SKEP_PORT": port})
+
+
+def test_a_plan_says_how_much_there_may_be(tmp_path: Path) -> None:
+    assert read(tmp_path, DOCUMENT).quotas == Quotas()
+    quotas = {"members": 5, "events": 20, "mailsPerDay": 500, "mediaBytes": 52_428_800}
+    settings = read(tmp_path, DOCUMENT | {"quotas": quotas})
+    assert settings.quotas == Quotas(5, 20, 500, 52_428_800)
+    assert settings.media_mb == 50
+    with pytest.raises(SettingsInvalid, match="quotas: members: must be a whole number"):
+        read(tmp_path, DOCUMENT | {"quotas": {"members": 0}})
+
+
+@pytest.mark.parametrize(
+    ("asked", "plan_bytes", "mb"),
+    [
+        pytest.param(None, None, 100, id="nobody says"),
+        pytest.param("20", None, 20, id="the tenant says"),
+        pytest.param(None, 500 * 1024**2, 500, id="the plan says"),
+        pytest.param("20", 500 * 1024**2, 20, id="less than the plan"),
+        pytest.param("900", 500 * 1024**2, 500, id="more than the plan"),
+    ],
+)
+def test_a_tenant_may_ask_for_less_than_its_plan(
+    tmp_path: Path, asked: str | None, plan_bytes: int | None, mb: int
+) -> None:
+    document: dict[str, Any] = {**DOCUMENT, "settings": {"MEDIA_MB": asked} if asked else {}}
+    if plan_bytes is not None:
+        document["quotas"] = {"mediaBytes": plan_bytes}
+    assert read(tmp_path, document).media_mb == mb
+
+
+def test_a_cache_is_read_and_its_password_not_until_it_is_needed(tmp_path: Path) -> None:
+    cache = {"host": "redis", "port": 6379, "user": "t_acme", "prefix": "uid:"}
+    assert read(tmp_path, DOCUMENT).cache is None
+    settings = read(tmp_path, DOCUMENT | {"cache": cache}).cache
+    assert settings is not None
+    assert (settings.host, settings.user, settings.prefix) == ("redis", "t_acme", "uid:")
+    with pytest.raises(SettingsInvalid, match="cache-password"):
+        settings.password()
+    with pytest.raises(SettingsInvalid, match="cache: host: must be a text"):
+        read(tmp_path, DOCUMENT | {"cache": cache | {"host": 1}})

@@ -16,6 +16,8 @@ from skep.webapp.i18n.en import (
     offer,
     organizer,
     outbox,
+    plan,
+    privacy,
 )
 from skep.webapp.i18n.joined import joined
 
@@ -33,4 +35,6 @@ MESSAGES = joined(
     offer.MESSAGES,
     organizer.MESSAGES,
     outbox.MESSAGES,
+    plan.MESSAGES,
+    privacy.MESSAGES,
 )

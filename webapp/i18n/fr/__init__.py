@@ -18,6 +18,8 @@ from skep.webapp.i18n.fr import (
     offer,
     organizer,
     outbox,
+    plan,
+    privacy,
 )
 from skep.webapp.i18n.joined import joined
 
@@ -46,5 +48,7 @@ _WRITTEN = joined(
     offer.MESSAGES,
     organizer.MESSAGES,
     outbox.MESSAGES,
+    plan.MESSAGES,
+    privacy.MESSAGES,
 )
 MESSAGES = {key: _spaced(text) for key, text in _WRITTEN.items()}
