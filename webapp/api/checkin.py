@@ -114,12 +114,20 @@ async def scan_ticket(call: Call[ListParams, ScanIn]) -> ScanOut:
     The same nonce again is the same scan, and gets the same answer.
     """
     scan = _scan(call, call.body, "", is_past=False)
-    list_id = call.params.list_id
-    async with call.request.app[DATABASE].transaction() as connection:
-        await _may(connection, call, list_id)
-        done = await entry.let_in(connection, list_id, scan)
-    if done is None:
-        raise Problem("not_found")
+    list_id, database = call.params.list_id, call.request.app[DATABASE]
+    async with database.connection() as connection:
+        at_once = await entry.let_in_at_once(connection, list_id, scan, call.bearer.event_ids)
+    if at_once is not None:
+        done, is_told = at_once
+        if is_told and database.on_commit is not None:
+            database.on_commit()
+    else:
+        async with database.transaction() as connection:
+            await _may(connection, call, list_id)
+            found = await entry.let_in(connection, list_id, scan)
+        if found is None:
+            raise Problem("not_found")
+        done = found
     if done.id is None or done.mark is not None:
         raise _refusal(done)
     return ScanOut(

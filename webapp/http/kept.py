@@ -122,15 +122,16 @@ def kept(handler: Handler) -> Handler:
 
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+NO_EDITS = ("/events/", "/api/v1/checkin-lists/")
 
 
 @web.middleware
 async def drop_after_changes(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """What buyers do is not an edit: the places they take are shown 2 s later."""
+    """What buyers and doors do is not an edit: the places they take are shown 2 s later."""
     try:
         return await handler(request)
     finally:
-        if request.method not in SAFE_METHODS and not request.path.startswith("/events/"):
+        if request.method not in SAFE_METHODS and not request.path.startswith(NO_EDITS):
             request.app[KEPT].drop()

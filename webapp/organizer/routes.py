@@ -6,6 +6,7 @@ from skep.webapp.organizer import (
     access,
     account,
     dashboard,
+    doors,
     editor,
     legal,
     manage,
@@ -17,12 +18,14 @@ from skep.webapp.organizer import (
     quarantine,
     reset,
     team,
+    webhooks,
 )
 
 routes = [
     *access.routes,
     *account.routes,
     *dashboard.routes,
+    *doors.routes,
     *editor.routes,
     *legal.routes,
     *manage.routes,
@@ -34,4 +37,5 @@ routes = [
     *quarantine.routes,
     *reset.routes,
     *team.routes,
+    *webhooks.routes,
 ]

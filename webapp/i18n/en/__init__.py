@@ -18,6 +18,7 @@ from skep.webapp.i18n.en import (
     outbox,
     plan,
     privacy,
+    webhooks,
 )
 from skep.webapp.i18n.joined import joined
 
@@ -37,4 +38,5 @@ MESSAGES = joined(
     outbox.MESSAGES,
     plan.MESSAGES,
     privacy.MESSAGES,
+    webhooks.MESSAGES,
 )

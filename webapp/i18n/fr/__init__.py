@@ -20,6 +20,7 @@ from skep.webapp.i18n.fr import (
     outbox,
     plan,
     privacy,
+    webhooks,
 )
 from skep.webapp.i18n.joined import joined
 
@@ -50,5 +51,6 @@ _WRITTEN = joined(
     outbox.MESSAGES,
     plan.MESSAGES,
     privacy.MESSAGES,
+    webhooks.MESSAGES,
 )
 MESSAGES = {key: _spaced(text) for key, text in _WRITTEN.items()}
