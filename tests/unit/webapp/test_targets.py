@@ -6,6 +6,10 @@ import base64
 import hashlib
 import hmac
 import ipaddress
+import re
+import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,3 +104,20 @@ def test_the_signature_is_that_of_the_common_standard() -> None:
     secret = f"whsec_{base64.b64encode(key).decode()}"
     expected = base64.b64encode(hmac.digest(key, b'msg_1.1700000000.{"a":1}', hashlib.sha256)).decode()
     assert sign(secret, "msg_1", 1_700_000_000, b'{"a":1}') == f"v1,{expected}"
+
+
+def test_the_documented_way_to_verify_a_message_works() -> None:
+    """docs/api.md, as it is printed."""
+    text = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"(?s)```python\n(.*?)```", text)
+    space: dict[str, Any] = {}
+    exec(code, space)  # noqa: S102 (our own page)
+    verified = space["verified"]
+    secret, now, body = f"whsec_{base64.b64encode(bytes(24)).decode()}", int(time.time()), b'{"type":"order.paid"}'
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": str(now), "webhook-signature": ""}
+    headers["webhook-signature"] = sign(secret, "msg_1", now, body)
+    assert verified(secret, headers, body)
+    assert not verified(secret, headers, body + b" ")
+    assert not verified(f"whsec_{base64.b64encode(bytes(range(24))).decode()}", headers, body)
+    old = {**headers, "webhook-timestamp": str(now - 600), "webhook-signature": sign(secret, "msg_1", now - 600, body)}
+    assert not verified(secret, old, body)
