@@ -125,7 +125,8 @@ WITH look AS (
     LEFT JOIN person h ON h.id = x.person_id
     WHERE l.id = $2 AND ($8::uuid[] IS NULL OR l.event_id = ANY($8))
       AND (l.session_id IS NULL OR l.session_id = x.session_id)
-      AND (l.opens_minutes IS NULL OR clock_timestamp() >= s.starts_at - make_interval(mins => l.opens_minutes))
+      AND (l.opens_minutes IS NULL OR least(CASE WHEN $9::boolean THEN $7::timestamptz END, clock_timestamp())
+           >= s.starts_at - make_interval(mins => l.opens_minutes))
       AND (NOT EXISTS (SELECT FROM checkin_list_type lt WHERE lt.list_id = l.id)
            OR EXISTS (SELECT FROM checkin_list_type lt WHERE lt.list_id = l.id AND lt.type_id = x.type_id))
       AND NOT EXISTS (SELECT FROM question q WHERE q.event_id = l.event_id AND q.at_door)),
@@ -155,6 +156,7 @@ async def let_in_at_once(
         scan.token_id,
         scan.at,
         None if event_ids is None else list(event_ids),
+        scan.is_past,
     )
     if row is None:
         return None
