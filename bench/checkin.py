@@ -1,8 +1,7 @@
 """A door with ten devices: 5,000 tickets scanned, each counted once, and what a scan takes.
 
 The floor is one bare `INSERT ... ON CONFLICT` that says the same to the database, without HTTP, tokens or a look at the
-ticket. Devices are processes of their own that
-send what the door's page sends, one scan after the other.
+ticket. Devices are processes of their own that send what the door's page sends, one scan after the other.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ async def sees(page: Page, camera: Camera, code: str, result: str, *, offline: b
         f"a.dataset.result === '{result}' && a.dataset.offline === '{flag}'; }})()"
     )
     await until(page, condition)
-    text = await page.text("#answer")
+    text = (await page.text("#answer")).replace("\u00a0", " ")
     camera.show(None)
     await page.evaluate("document.getElementById('answer-next').click()")
     return text
@@ -237,7 +237,7 @@ async def test_without_tls_the_page_says_why_the_camera_is_off_and_codes_are_typ
         await page.fill(code=lea)
         await page.evaluate("document.querySelector('#type-form button').click()")
         await until(page, "document.getElementById('answer').dataset.result === 'in'")
-        assert "Entrez, Léa M." in await page.text("#answer")
+        assert "Entrez, Léa\u00a0M." in await page.text("#answer")
         await page.screenshot(pictures / "gate-typed-360-light-fr.png")
 
 
