@@ -51,6 +51,11 @@ class Visit:
     t: Translator
     asked_language: bool
     member: SignedIn | None = None
+    rights: frozenset[str] = frozenset()  # to the event of the page, where it is one of an event's organizers
+
+    def may(self, *rights: str) -> bool:
+        """May who is signed in do one of these with the page's event?"""
+        return not self.rights.isdisjoint(rights)
 
     def prefer(self, language: str) -> None:
         """Speak *language*, unless the reader asked for another."""

@@ -13,7 +13,7 @@ from skep.webapp.http.api_state import API_STATE
 from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import CHILDREN, DATABASE, PAGES, VISIT
 from skep.webapp.http.pages import redirect
-from skep.webapp.http.sessions import HOME, for_members
+from skep.webapp.http.sessions import HOME, for_owners
 from skep.webapp.shop import doors
 from skep.webapp.store import events, tokens
 from skep.webapp.store.events import Event
@@ -43,13 +43,13 @@ class Shown:
 
 
 @routes.get(ACCESS)
-@for_members
+@for_owners
 async def access(request: web.Request, member: SignedIn) -> web.StreamResponse:
     return await _page(request, Form(request[VISIT].t))
 
 
 @routes.post(ACCESS + "/tokens")
-@for_members
+@for_owners
 async def make_token(request: web.Request, member: SignedIn) -> web.StreamResponse:
     visit = request[VISIT]
     form = await read_form(request, visit.t)
@@ -69,7 +69,7 @@ async def make_token(request: web.Request, member: SignedIn) -> web.StreamRespon
 
 
 @routes.post(ACCESS + "/devices")
-@for_members
+@for_owners
 async def offer_device(request: web.Request, member: SignedIn) -> web.StreamResponse:
     """The code is part of an address after `#`: browsers never send that, so no log has it."""
     visit = request[VISIT]
@@ -91,7 +91,7 @@ async def offer_device(request: web.Request, member: SignedIn) -> web.StreamResp
 
 
 @routes.post(ACCESS + "/{token_id:[0-9a-f-]{36}}/revoke")
-@for_members
+@for_owners
 async def revoke(request: web.Request, member: SignedIn) -> web.StreamResponse:
     try:
         token_id = UUID(request.match_info["token_id"])

@@ -19,6 +19,7 @@ from skep.webapp.store.audit import Actor
 from skep.webapp.store.events import Event
 from skep.webapp.store.members import SignedIn
 from skep.webapp.store.offers import InUse, QuestionDraft
+from skep.webapp.store.rights import Right
 
 if TYPE_CHECKING:
     from skep.webapp.store.pool import Connection
@@ -31,6 +32,7 @@ NAME_LIMIT = 60
 LABEL_LIMIT = 300
 MINUTES_LIMIT = 10_080  # a week
 SHOWN = 50
+MAY: tuple[Right, ...] = ("checkin", "manage")
 NOTICES = frozenset({"made", "removed", "kept", "undone", "asked"})
 
 routes = web.RouteTableDef()
@@ -40,7 +42,7 @@ routes = web.RouteTableDef()
 @for_members
 async def doors_page(request: web.Request, member: SignedIn) -> web.StreamResponse:
     async with request.app[DATABASE].connection() as connection:
-        event = await managed_event(request, connection)
+        event = await managed_event(request, connection, *MAY)
         return await _page(request, connection, event, Form(request[VISIT].t, {"kind": "line"}))
 
 
@@ -52,7 +54,7 @@ async def make_list(request: web.Request, member: SignedIn) -> web.StreamRespons
     name = form.text("name", limit=NAME_LIMIT, missing="wrong.doors.name")
     minutes = _minutes(form)
     async with request.app[DATABASE].transaction() as connection:
-        event = await managed_event(request, connection)
+        event = await managed_event(request, connection, *MAY)
         offered = await catalog.load_one(connection, event.id, counted=False)
         chosen = [kind.id for kind in offered.types if form.values.get(f"type-{kind.id}") == "yes"]
         if form.errors:
@@ -66,7 +68,7 @@ async def make_list(request: web.Request, member: SignedIn) -> web.StreamRespons
 @for_members
 async def remove_list(request: web.Request, member: SignedIn) -> web.StreamResponse:
     async with request.app[DATABASE].transaction() as connection:
-        event = await managed_event(request, connection)
+        event = await managed_event(request, connection, *MAY)
         list_id = await _list_of(request, connection, event)
         gone = await doors.remove(connection, list_id, Actor("member", member.member_id))
     return _back(event, "removed" if gone else "kept")
@@ -76,7 +78,7 @@ async def remove_list(request: web.Request, member: SignedIn) -> web.StreamRespo
 @for_members
 async def undo(request: web.Request, member: SignedIn) -> web.StreamResponse:
     async with request.app[DATABASE].transaction() as connection:
-        event = await managed_event(request, connection)
+        event = await managed_event(request, connection, *MAY)
         list_id = await _list_of(request, connection, event)
         await entry.undo(connection, list_id, _id(request, "scan_id"), Actor("member", member.member_id))
     return _back(event, "undone")
@@ -88,10 +90,10 @@ async def ask(request: web.Request, member: SignedIn) -> web.StreamResponse:
     form = await read_form(request, request[VISIT].t)
     label = form.text("label", limit=LABEL_LIMIT, missing="wrong.doors.question")
     kind = form.values.get("kind", "")
-    if kind not in doors.QUESTION_KINDS:
-        raise web.HTTPBadRequest
     async with request.app[DATABASE].transaction() as connection:
-        event = await managed_event(request, connection)
+        event = await managed_event(request, connection, *MAY)
+        if kind not in doors.QUESTION_KINDS:
+            raise web.HTTPBadRequest
         if form.errors:
             return await _page(request, connection, event, form, status=422)
         draft = QuestionDraft(kind, {event.language: label}, is_required=form.values.get("is_required") == "yes")
@@ -108,7 +110,7 @@ async def remove_question(request: web.Request, member: SignedIn) -> web.StreamR
     """One that was answered stays in the rows, and is not asked any more."""
     question_id = _id(request, "question_id")
     async with request.app[DATABASE].transaction() as connection:
-        event = await managed_event(request, connection)
+        event = await managed_event(request, connection, *MAY)
         known = {question.id for question in await doors.questions(connection, event.id, event.language)}
         if question_id not in known:
             raise web.HTTPNotFound

@@ -11,7 +11,7 @@ from aiohttp import web
 from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import DATABASE, PAGES, VISIT
 from skep.webapp.http.pages import redirect
-from skep.webapp.http.sessions import HOME, for_members
+from skep.webapp.http.sessions import HOME, for_owners
 from skep.webapp.http.targets import TargetRefused, host_and_port
 from skep.webapp.ids import uuid7
 from skep.webapp.store import audit, webhooks
@@ -29,13 +29,13 @@ routes = web.RouteTableDef()
 
 
 @routes.get(HOOKS)
-@for_members
+@for_owners
 async def everything(request: web.Request, member: SignedIn) -> web.StreamResponse:
     return await _page(request, Form(request[VISIT].t))
 
 
 @routes.post(HOOKS)
-@for_members
+@for_owners
 async def make(request: web.Request, member: SignedIn) -> web.StreamResponse:
     visit = request[VISIT]
     form = await read_form(request, visit.t)
@@ -60,7 +60,7 @@ async def make(request: web.Request, member: SignedIn) -> web.StreamResponse:
 
 
 @routes.get(HOOK)
-@for_members
+@for_owners
 async def one(request: web.Request, member: SignedIn) -> web.StreamResponse:
     """With its log, and the secret by which its messages are known."""
     webhook_id = _id(request, "webhook_id")
@@ -82,7 +82,7 @@ async def one(request: web.Request, member: SignedIn) -> web.StreamResponse:
 
 
 @routes.post(HOOK + "/test")
-@for_members
+@for_owners
 async def test(request: web.Request, member: SignedIn) -> web.StreamResponse:
     webhook_id = _id(request, "webhook_id")
     async with request.app[DATABASE].transaction() as connection:
@@ -94,7 +94,7 @@ async def test(request: web.Request, member: SignedIn) -> web.StreamResponse:
 
 
 @routes.post(HOOK + "/again/{call_id:[0-9a-f-]{36}}")
-@for_members
+@for_owners
 async def again(request: web.Request, member: SignedIn) -> web.StreamResponse:
     webhook_id, call_id = _id(request, "webhook_id"), _id(request, "call_id")
     async with request.app[DATABASE].transaction() as connection:
@@ -106,7 +106,7 @@ async def again(request: web.Request, member: SignedIn) -> web.StreamResponse:
 
 
 @routes.post(HOOK + "/{switch:on|off}")
-@for_members
+@for_owners
 async def switch(request: web.Request, member: SignedIn) -> web.StreamResponse:
     webhook_id, said = _id(request, "webhook_id"), request.match_info["switch"]
     async with request.app[DATABASE].transaction() as connection:
@@ -115,7 +115,7 @@ async def switch(request: web.Request, member: SignedIn) -> web.StreamResponse:
 
 
 @routes.post(HOOK + "/remove")
-@for_members
+@for_owners
 async def remove(request: web.Request, member: SignedIn) -> web.StreamResponse:
     webhook_id = _id(request, "webhook_id")
     async with request.app[DATABASE].transaction() as connection:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from skep.webapp.i18n import dates
 from skep.webapp.ids import uuid7
-from skep.webapp.shop import stock
+from skep.webapp.shop import invoices, stock
 from skep.webapp.shop.availability import grant
 from skep.webapp.shop.states import OrderState, PaymentState, may_become, payment_after
 from skep.webapp.store import audit, jobs
@@ -208,6 +208,7 @@ async def _settle(
     await jobs.enqueue(
         connection, "mail.order_paid", {"order": str(order_id)}, unique_key=f"mail.order_paid:{order_id}"
     )
+    await invoices.issue(connection, order_id)
     return "paid"
 
 

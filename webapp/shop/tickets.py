@@ -11,6 +11,7 @@ from uuid import UUID
 from skep.webapp.i18n import dates
 from skep.webapp.ids import secret_text, token_hash
 from skep.webapp.shop.money import Amount, total
+from skep.webapp.store.searching import has_all, patterns
 from skep.webapp.store.texts import Texts
 
 if TYPE_CHECKING:
@@ -96,10 +97,47 @@ async def by_id(connection: Connection, event_id: UUID, order_id: UUID) -> Order
     return None if row is None else (await _with_tickets(connection, [row]))[0]
 
 
-async def of_event(connection: Connection, event_id: UUID, *, limit: int, offset: int = 0) -> list[Order]:
-    """The newest first."""
+# By code, buyer, address or a ticket's holder; by state, or those to which money is owed.
+_FOUND = """
+WHERE o.event_id = $1 AND ($2 = '' OR o.state = $2 OR ($2 = 'owed' AND EXISTS (
+    SELECT FROM refund r JOIN payment y ON y.id = r.payment_id WHERE y.order_id = o.id AND r.state = 'owed')))
+AND :has_all
+""".replace(
+    ":has_all",
+    has_all(
+        "concat_ws(' ', o.code, b.name, b.email, (SELECT string_agg(h.name, ' ') FROM order_position x "
+        "JOIN person h ON h.id = x.person_id WHERE x.order_id = o.id))",
+        "$3",
+    ),
+)
+
+
+async def search(
+    connection: Connection, event_id: UUID, *, words: str = "", state: str = "", limit: int, offset: int = 0
+) -> list[Order]:
+    """An event's orders that have all *words*, in *state* ("owed": money is owed back; "": all), the newest first."""
     rows = await connection.fetch(
-        f"{_SELECT} WHERE o.event_id = $1 ORDER BY o.created_at DESC, o.id LIMIT $2 OFFSET $3", event_id, limit, offset
+        f"{_SELECT} {_FOUND} ORDER BY o.created_at DESC, o.id LIMIT $4 OFFSET $5",
+        event_id,
+        state,
+        patterns(words),
+        limit,
+        offset,
+    )
+    return await _with_tickets(connection, rows)
+
+
+async def after(
+    connection: Connection, event_id: UUID, last: UUID | None, *, words: str = "", state: str = "", limit: int
+) -> list[Order]:
+    """The same in the order of their making, so many after *last*: a long list, a piece at a time."""
+    rows = await connection.fetch(
+        f"{_SELECT} {_FOUND} AND ($4::uuid IS NULL OR o.id > $4) ORDER BY o.id LIMIT $5",
+        event_id,
+        state,
+        patterns(words),
+        last,
+        limit,
     )
     return await _with_tickets(connection, rows)
 
@@ -117,6 +155,17 @@ async def page(
         state,
     )
     return await _with_tickets(connection, rows)
+
+
+async def count(connection: Connection, event_id: UUID) -> dict[str, int]:
+    """How many orders an event has, by state, and `owed`: to how many money is owed."""
+    rows = await connection.fetch(
+        "SELECT state, count(*) FROM ticket_order WHERE event_id = $1 GROUP BY 1 UNION ALL "
+        "SELECT 'owed', count(DISTINCT y.order_id) FROM refund r JOIN payment y ON y.id = r.payment_id "
+        "JOIN ticket_order o ON o.id = y.order_id WHERE o.event_id = $1 AND r.state = 'owed'",
+        event_id,
+    )
+    return {row["state"]: row["count"] for row in rows}
 
 
 async def _with_tickets(connection: Connection, orders: list[asyncpg.Record]) -> list[Order]:

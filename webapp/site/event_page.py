@@ -22,7 +22,7 @@ from skep.webapp.shop.catalog import Catalog
 from skep.webapp.shop.refusal import Note, Refused
 from skep.webapp.shop.vouchers import Voucher
 from skep.webapp.site.buyer import buyer, new_buyer, remember
-from skep.webapp.store import events
+from skep.webapp.store import events, rights
 from skep.webapp.store.events import Event
 
 if TYPE_CHECKING:
@@ -81,10 +81,12 @@ async def add_to_cart(request: web.Request) -> web.StreamResponse:
 
 
 async def visible_event(request: web.Request, connection: Connection) -> Event:
-    """The event of the address. A draft is there for organizers only; for everybody else it does not exist."""
+    """The event of the address. A draft is there for its organizers only; for everybody else it does not exist."""
     event = await events.by_slug(connection, request.match_info["slug"])
     member = await signed_in(request, connection)
-    if event is None or not (event.is_published or member):
+    if event is not None and member is not None:
+        request[VISIT].rights = await rights.of(connection, member, event.id)
+    if event is None or not (event.is_published or request[VISIT].rights):
         raise web.HTTPNotFound
     request[VISIT].prefer(event.language)
     return event

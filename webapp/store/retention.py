@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from skep.webapp.store.pool import Connection
 
 AT_ONCE = 20  # events in one transaction
+INVOICES_KEPT_YEARS = 10  # as tax law has it in France, Germany and most of their neighbours
 
 # When the last session of an event that still has its guests' names is over.
 _ENDED = """
@@ -48,5 +49,34 @@ async def erase(connection: Connection, keep: timedelta) -> int:
         "JOIN event_session s ON s.id = t.session_id WHERE s.event_id = ANY($1))",
         events,
     )
+    await connection.execute(
+        "DELETE FROM order_note n USING ticket_order o WHERE n.order_id = o.id AND o.event_id = ANY($1)", events
+    )
     await connection.execute("UPDATE event SET erased_at = clock_timestamp() WHERE id = ANY($1)", events)
     return len(events)
+
+
+# All of an order's go together, ten years after the end of the year of the last.
+_OLD_INVOICES = """
+SELECT order_id FROM invoice GROUP BY order_id
+HAVING max(year) < extract(year FROM clock_timestamp() AT TIME ZONE 'UTC') - $1
+"""
+
+
+async def next_invoices_due(connection: Connection) -> datetime | None:
+    """When the first invoices are to be forgotten."""
+    due: datetime | None = await connection.fetchval(
+        "SELECT make_timestamptz(min(last) + $1 + 1, 1, 1, 0, 0, 0, 'UTC') "
+        "FROM (SELECT max(year) AS last FROM invoice GROUP BY order_id) AS orders",
+        INVOICES_KEPT_YEARS,
+    )
+    return due
+
+
+async def erase_invoices(connection: Connection) -> int:
+    """Delete them and the names on them; how many. The counters stay: no number is ever given twice."""
+    old = [row["order_id"] for row in await connection.fetch(_OLD_INVOICES, INVOICES_KEPT_YEARS)]
+    rows = await connection.fetch("DELETE FROM invoice WHERE order_id = ANY($1) RETURNING person_id", old)
+    people = {row["person_id"] for row in rows}
+    await connection.execute("DELETE FROM person WHERE kind = 'billed' AND id = ANY($1)", list(people))
+    return len(rows)

@@ -87,7 +87,9 @@ class Mailing:
         }
 
     def _attach(self, message: EmailMessage, letter: Letter) -> None:
-        if letter.event is None:
+        if letter.calendar:
+            message.add_attachment(letter.calendar, subtype="calendar", filename="event.ics")
+        if letter.event is None or not letter.attached:
             return
         from skep.webapp.bounded.ticket_file import draw  # half a second of loading, for mails with tickets only
 

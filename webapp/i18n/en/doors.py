@@ -58,4 +58,9 @@ MESSAGES: dict[str, str] = {
     "wrong.doors.name": "Write a name by which people know the door.",
     "wrong.doors.minutes": "Write a whole number of minutes, up to {limit}, or nothing.",
     "wrong.doors.question": "Write the question.",
+    "audit.kind.checkin_list": "Check-in list",
+    "audit.check-in-list-made": "Check-in list added",
+    "audit.check-in-list-removed": "Check-in list removed",
+    "audit.door-question-made": "Door question added",
+    "audit.door-question-removed": "Door question removed",
 }

@@ -20,13 +20,6 @@ MESSAGES: dict[str, str] = {
     "picture.broken": "This file is damaged or incomplete. Save the picture anew and try again.",
     "picture.full": "The site’s pictures would take more than the {limit} MB of its plan. Remove others first, or "
     "ask for a larger plan.",
-    # Who organizes
-    "team.title": "Team",
-    "team.email": "Invite somebody",
-    "team.hint": "They get a mail with a link that works once, for seven days. Everybody here may do everything.",
-    "team.button": "Send the invitation",
-    "team.invited": "The invitation is on its way.",
-    "team.known": "There is already an account with this address.",
     # The organizers’ side
     "org.title": "Your events",
     "org.nav": "Organizer",
@@ -39,6 +32,7 @@ MESSAGES: dict[str, str] = {
     "org.summary.registered.other": "{count} registrations",
     "org.empty.title": "No events yet",
     "org.empty.text": "Describe your first event. It stays a draft until you publish it.",
+    "org.empty.given": "Nobody has given you an event yet. Ask an owner of this site.",
     "org.past": "Past events",
     "org.event": "Event",
     "org.date": "Date",

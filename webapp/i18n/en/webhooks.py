@@ -60,4 +60,10 @@ MESSAGES: dict[str, str] = {
     "wrong.webhook.private": "This address leads into a private network. Only public ones are called.",
     "wrong.webhook.topics": "Tick at least one thing that it is told.",
     "wrong.webhook.many": "There are {limit} webhooks, which is as many as there may be. Remove one first.",
+    "audit.kind.webhook": "Webhook",
+    "audit.webhook-made": "Webhook added",
+    "audit.webhook-removed": "Webhook removed",
+    "audit.webhook-switched-on": "Webhook switched on",
+    "audit.webhook-switched-off": "Webhook switched off",
+    "audit.webhook-told-again": "Webhook told again",
 }

@@ -58,4 +58,9 @@ MESSAGES: dict[str, str] = {
     "wrong.doors.name": "Indiquez un nom qui permette de reconnaître l’entrée.",
     "wrong.doors.minutes": "Indiquez un nombre entier de minutes, {limit} au plus, ou rien.",
     "wrong.doors.question": "Écrivez la question.",
+    "audit.kind.checkin_list": "Liste d’entrée",
+    "audit.check-in-list-made": "Liste d’entrée ajoutée",
+    "audit.check-in-list-removed": "Liste d’entrée supprimée",
+    "audit.door-question-made": "Question à l’entrée ajoutée",
+    "audit.door-question-removed": "Question à l’entrée supprimée",
 }

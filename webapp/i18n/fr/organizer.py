@@ -20,13 +20,6 @@ MESSAGES: dict[str, str] = {
     "picture.broken": "Ce fichier est abîmé ou incomplet. Enregistrez l’image à nouveau et réessayez.",
     "picture.full": "Les images du site dépasseraient les {limit} Mo de son offre. Retirez-en d’autres, ou "
     "demandez une offre plus grande.",
-    # Qui organise
-    "team.title": "Équipe",
-    "team.email": "Inviter quelqu’un",
-    "team.hint": "Un e-mail avec un lien valable une fois, pendant sept jours. Tout le monde ici peut tout faire.",
-    "team.button": "Envoyer l’invitation",
-    "team.invited": "L’invitation est en route.",
-    "team.known": "Il y a déjà un compte avec cette adresse.",
     # L’espace organisateur
     "org.title": "Vos événements",
     "org.nav": "Espace organisateur",
@@ -39,6 +32,7 @@ MESSAGES: dict[str, str] = {
     "org.summary.registered.other": "{count} inscriptions",
     "org.empty.title": "Pas encore d’événement",
     "org.empty.text": "Décrivez votre premier événement. Il reste un brouillon jusqu’à sa publication.",
+    "org.empty.given": "Aucun événement ne vous a été confié. Demandez à un propriétaire du site.",
     "org.past": "Événements passés",
     "org.event": "Événement",
     "org.date": "Date",

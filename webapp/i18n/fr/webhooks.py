@@ -61,4 +61,10 @@ MESSAGES: dict[str, str] = {
     "wrong.webhook.private": "Cette adresse mène dans un réseau privé. Seules les adresses publiques sont appelées.",
     "wrong.webhook.topics": "Cochez au moins une chose à lui dire.",
     "wrong.webhook.many": "Il y a déjà {limit} webhooks, le maximum. Supprimez-en un d’abord.",
+    "audit.kind.webhook": "Webhook",
+    "audit.webhook-made": "Webhook ajouté",
+    "audit.webhook-removed": "Webhook supprimé",
+    "audit.webhook-switched-on": "Webhook remis en marche",
+    "audit.webhook-switched-off": "Webhook arrêté",
+    "audit.webhook-told-again": "Webhook prévenu de nouveau",
 }
