@@ -82,6 +82,10 @@ async def test_lists_questions_and_scans_of_a_door(organizer: Visitor, tenant: T
     assert "90 min before" in made.words
     list_id = await eyes.fetchval("SELECT id FROM checkin_list")
     await eyes.execute("UPDATE checkin_list SET opens_minutes = NULL")
+    assert "Write a name" in (await organizer.post(f"{here}/devices", {"device_name": " "})).words
+    shown = await organizer.post(f"{here}/devices", {"device_name": "Gate A"})
+    assert "Sign in Gate A" in shown.words
+    assert await eyes.fetchval("SELECT event_ids FROM enrolment") == [sample.event]
     asked = await organizer.post(f"{here}/questions", {"label": "Badge number", "kind": "line"})
     assert "It is asked from now on." in asked.words
     assert "Badge number" not in (await organizer.get(f"/organizer/events/{sample.event}/tickets")).words

@@ -12,9 +12,10 @@ from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import DATABASE, PAGES, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import for_members
+from skep.webapp.organizer.access import Shown, offered
 from skep.webapp.organizer.manage import EVENT_PATH, managed_event
 from skep.webapp.shop import catalog, doors, entry
-from skep.webapp.store import audit, offers
+from skep.webapp.store import audit, offers, tokens
 from skep.webapp.store.audit import Actor
 from skep.webapp.store.events import Event
 from skep.webapp.store.members import SignedIn
@@ -62,6 +63,21 @@ async def make_list(request: web.Request, member: SignedIn) -> web.StreamRespons
         actor = Actor("member", member.member_id)
         await doors.create(connection, event.id, actor, name=name, type_ids=chosen, opens_minutes=minutes)
     return _back(event, "made")
+
+
+@routes.post(DOORS + "/devices")
+@for_members
+async def offer_device(request: web.Request, member: SignedIn) -> web.StreamResponse:
+    """Who may check in at this event may sign in a device for it, and for nothing else."""
+    t = request[VISIT].t
+    form = await read_form(request, t)
+    name = form.text("device_name", limit=NAME_LIMIT, missing="wrong.access.name")
+    async with request.app[DATABASE].connection() as connection:
+        event = await managed_event(request, connection, *MAY)
+    shown = None if form.errors else await offered(request, member, name, [event.id])
+    async with request.app[DATABASE].connection() as connection:
+        kept = form if form.errors else Form(t, {"kind": "line"})
+        return await _page(request, connection, event, kept, shown=shown, status=422 if form.errors else 200)
 
 
 @routes.post(DOORS + f"/{{list_id:{ID}}}/remove")
@@ -153,7 +169,13 @@ def _id(request: web.Request, name: str) -> UUID:
 
 
 async def _page(
-    request: web.Request, connection: Connection, event: Event, form: Form, *, status: int = 200
+    request: web.Request,
+    connection: Connection,
+    event: Event,
+    form: Form,
+    *,
+    status: int = 200,
+    shown: Shown | None = None,
 ) -> web.StreamResponse:
     found = await doors.of_events(connection, [event.id])
     offered = await catalog.load_one(connection, event.id, counted=False)
@@ -172,5 +194,7 @@ async def _page(
         types=offered.types,
         questions=questions,
         kinds=doors.QUESTION_KINDS,
+        shown=shown,
+        minutes=int(tokens.ENROLMENT_LIFETIME.total_seconds() // 60),
         notice=notice if notice in NOTICES else None,
     )

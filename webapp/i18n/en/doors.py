@@ -5,7 +5,6 @@ from __future__ import annotations
 MESSAGES: dict[str, str] = {
     "doors.first": "Entrance",
     "doors.title": "Check-in",
-    "doors.devices": "Sign in a device",
     "doors.inside": "Inside",
     "doors.of": "{inside} of {expected}",
     "doors.none": "No check-in list yet. Make one, and a device can let people in.",

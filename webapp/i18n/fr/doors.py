@@ -5,7 +5,6 @@ from __future__ import annotations
 MESSAGES: dict[str, str] = {
     "doors.first": "Entrée",
     "doors.title": "Entrées",
-    "doors.devices": "Connecter un appareil",
     "doors.inside": "Entrés",
     "doors.of": "{inside} sur {expected}",
     "doors.none": "Aucune liste pour l’instant. Créez-en une, et un appareil pourra contrôler les entrées.",
