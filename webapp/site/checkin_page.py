@@ -20,7 +20,7 @@ STYLES = ("pico.css", "app.css", "theme.css", "icon.svg")
 
 # What the scripts say; templates/site/checkin.html puts them into the page.
 WORDS = (
-    "enrol.gone", "enrol.offline", "enrol.wrong", "signed.out", "camera.tls", "camera.none", "camera.refused",
+    "enrol.gone", "enrol.offline", "enrol.wrong", "signed.out", "storage", "camera.tls", "camera.none", "camera.refused",
     "queue.none", "queue.some", "offline", "doubts", "count", "when", "when.where", "undo.offline", "result.in",
     "result.already_redeemed", "result.unknown_ticket", "result.cancelled", "result.unpaid", "result.wrong_list",
     "result.too_early", "result.incomplete", "result.foreign", "result.not_found", "result.failed",

@@ -26,6 +26,8 @@ MESSAGES: dict[str, str] = {
     "checkin.enrol.wrong": "This is no address or code of a device. Copy all of it.",
     "checkin.signed.out": "This device was signed out. Its guest lists are erased; scans that wait stay here, and are "
     "sent once it is signed in again.",
+    "checkin.storage": "This browser keeps nothing for this page, perhaps because its window is private. A door must "
+    "remember what it did: open the page in an ordinary window.",
     "checkin.camera.tls": "The camera works over https only, and this page came without it. Type the codes instead.",
     "checkin.camera.none": "This device has no camera that a browser may use. Type the codes instead.",
     "checkin.camera.refused": "The browser may not use the camera. Allow it in the browser’s settings for this site, "

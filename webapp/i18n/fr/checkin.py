@@ -26,6 +26,8 @@ MESSAGES: dict[str, str] = {
     "checkin.enrol.wrong": "Ce n’est ni l’adresse ni le code d’un appareil. Copiez-le en entier.",
     "checkin.signed.out": "Cet appareil a été déconnecté. Ses listes d’invités sont effacées ; les passages en attente "
     "restent ici, et seront envoyés quand il sera de nouveau connecté.",
+    "checkin.storage": "Ce navigateur ne garde rien pour cette page, peut-être parce que sa fenêtre est privée. Une "
+    "entrée doit se souvenir : ouvrez la page dans une fenêtre ordinaire.",
     "checkin.camera.tls": "L’appareil photo ne marche qu’en https, et cette page est venue sans. Saisissez les codes.",
     "checkin.camera.none": "Cet appareil n’a pas de caméra utilisable par un navigateur. Saisissez les codes.",
     "checkin.camera.refused": "Le navigateur n’a pas le droit d’utiliser la caméra. Autorisez-la dans ses réglages pour "

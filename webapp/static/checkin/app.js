@@ -162,8 +162,11 @@ async function look(code) {
 async function answer(code, more = {}) {
   camera?.pause(true);
   clearTimeout(closing);
+  const asked = list;
   try {
-    shown({ ...(await door.scan(list, code, more)), code });
+    const done = await door.scan(asked, code, more);
+    if (list !== asked && list?.door.id === asked.door.id) await door.remember(list, done); // a newer list came meanwhile
+    shown({ ...done, code });
   } catch (error) {
     if (error instanceof door.SignedOut) return signedOut();
     shown({ result: "failed" });
@@ -326,4 +329,7 @@ setInterval(keepUp, EVERY_MS);
 
 navigator.serviceWorker?.register("/checkin/sw.js", { scope: "/checkin/" }).catch(() => {});
 navigator.storage?.persist?.().catch(() => {});
-begin().then(keepUp);
+begin().then(keepUp, () => {
+  show("signin");
+  tellSignIn(say("storage"));
+});

@@ -59,7 +59,7 @@ async function learned(list, hash, said, status, body) {
     if (known) Object.assign(known, { c: body.at, g: body.gate, q: false });
     list.door.inside += 1;
     await store.keepList(list);
-    return { result: "in", name: body.name, type: titled(body.type), at: body.at, gate: body.gate, id: body.id };
+    return { result: "in", hash, name: body.name, type: titled(body.type), at: body.at, gate: body.gate, id: body.id };
   }
   if (body?.code === "already_redeemed" && known && !known.c) {
     Object.assign(known, { c: body.redeemed_at, g: body.gate });
@@ -86,7 +86,16 @@ async function alone(list, hash, said) {
   Object.assign(known, { c: said.at, g: me?.name ?? "", q: false });
   list.door.inside += 1;
   await store.keepList(list);
-  return { ...here, result: "in", at: said.at };
+  return { ...here, result: "in", hash, at: said.at };
+}
+
+// What a scan told, in a list that was fetched while it was asked.
+export async function remember(list, done) {
+  const known = list.tickets.find((ticket) => ticket.h === done.hash);
+  if (!known || known.c) return;
+  Object.assign(known, { c: done.at, g: done.gate ?? (await store.fact("me"))?.name ?? "", q: false });
+  list.door.inside += 1;
+  await store.keepList(list);
 }
 
 // Tell what waits. Returns how many marks contradict what we did; throws SignedOut and NoNetwork.
