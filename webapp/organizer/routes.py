@@ -9,6 +9,7 @@ from skep.webapp.organizer import (
     audit_page,
     dashboard,
     door,
+    doors,
     editor,
     exports,
     figures,
@@ -27,6 +28,7 @@ from skep.webapp.organizer import (
     reset,
     site_options,
     team,
+    webhooks,
 )
 
 routes = [
@@ -36,6 +38,7 @@ routes = [
     *audit_page.routes,
     *dashboard.routes,
     *door.routes,
+    *doors.routes,
     *editor.routes,
     *exports.routes,
     *figures.routes,
@@ -54,4 +57,5 @@ routes = [
     *reset.routes,
     *site_options.routes,
     *team.routes,
+    *webhooks.routes,
 ]
