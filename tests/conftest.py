@@ -6,8 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["tests.rig.fixtures"]
+
+# A busy machine is no reason to fail: how long an example takes is not what these tests are about.
+settings.register_profile("skep", deadline=None)
+settings.load_profile("skep")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

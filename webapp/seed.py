@@ -29,6 +29,17 @@ if TYPE_CHECKING:
 
 ZONE = "Europe/Paris"
 DETAILS = "Sample account\nFR76 3000 1000 0100 0000 0000 123"
+WEEKS = 4
+# Slowly at first, and most in the last days, as tickets are sold.
+_SPREAD = """
+WITH placed AS (
+    SELECT id, row_number() OVER (ORDER BY id) AS number, count(*) OVER () AS all_of_them
+    FROM ticket_order WHERE event_id = $1
+)
+UPDATE ticket_order o SET
+    created_at = o.created_at - moved.by, paid_at = o.paid_at - moved.by
+FROM (SELECT id, $2::interval * power(1 - number::float / (all_of_them + 1), 2) AS by FROM placed) moved
+WHERE moved.id = o.id"""
 BUYERS = ("Camille Laurent", "Noor Haddad", "Jonas Weber", "Inès Moreau", "Tom Okafor", "Lucie Petit", "Aya Tanaka")
 
 
@@ -114,23 +125,25 @@ async def _make(connection: Connection, sample: Sample, language: str) -> UUID |
 
 
 async def _sell(database: Database, event_id: UUID, sample: Sample, language: str) -> None:
-    """So many tickets of the first type, a few an order."""
+    """So many tickets, a few an order, two orders in three of the first type; ordered over the weeks before today."""
     async with database.connection() as connection:
-        kind = (await catalog.load_one(connection, event_id)).types[0]
+        first, *others = (await catalog.load_one(connection, event_id)).types
     left = sample.sold
-    for number, name in zip(cycle((2, 1, 4, 2, 3)), cycle(BUYERS)):
+    for number, name, kind in zip(cycle((2, 1, 4, 2, 3)), cycle(BUYERS), cycle((first, first, *others[:1]))):
         if left <= 0:
-            return
+            break
         buyer = secret_text(new_secret())
         count = min(number, left, kind.max_per_order or number)
         await carts.add(database, event_id, buyer, {kind.id: count})
         async with database.connection() as connection:
             cart = await carts.find(connection, event_id, buyer)
         if cart is None:
-            return
+            break
         email = f"{name.split()[0].lower().replace('è', 'e')}@samples.invalid"
         holders = {hold.id: "" for hold in cart.holds}
         method = "on-site" if cart.total.gross else "free"
         purchase = Purchase(name, email, language, holders, {}, method)
         await orders.place(database, event_id, buyer, cart.id, purchase, BUILT_IN)
         left -= count
+    async with database.transaction() as connection:
+        await connection.execute(_SPREAD, event_id, timedelta(days=WEEKS * 7))

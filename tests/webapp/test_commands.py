@@ -41,6 +41,10 @@ async def test_samples_are_made_once(tenant: Tenant) -> None:
         (0, {"events": 4}),
         (0, {"events": 0}),
     ]
+    connection = await tenant.admin()
+    days = await connection.fetchval("SELECT extract(day FROM max(created_at) - min(created_at)) FROM ticket_order")
+    await connection.close()
+    assert days >= 14, "sold over weeks, as a plot of sales should show"
 
 
 async def test_what_is_made_belongs_to_the_tenants_role(tenant: Tenant) -> None:

@@ -505,9 +505,9 @@ async def test_an_organizer_invites_another_by_mail(tenant: Tenant, mailbox: Mai
     async with tenant.running(), visiting(tenant) as organizer, visiting(tenant) as another:
         await organizer.become_organizer()
         await organizer.get("/organizer/team")
-        taken = await organizer.post("/organizer/team", {"email": "lea@example.com"})
+        taken = await organizer.post("/organizer/team", {"email": "lea@example.com", "role": "owner"})
         assert (taken.status, "already an account" in taken.words) == (422, True)
-        sent = await organizer.post("/organizer/team", {"email": "ada@example.com"})
+        sent = await organizer.post("/organizer/team", {"email": "ada@example.com", "role": "organizer"})
         assert "The invitation is on its way." in sent.words
         await asyncio.wait_for(mailbox.arrived.wait(), 15)
         (mail,) = mailbox.mails

@@ -25,6 +25,11 @@ def main(task: str) -> int:
 
         sys.stdout.buffer.write(draw(json.loads(order)))
         return 0
+    if task == "invoice":
+        from skep.webapp.bounded.invoice_file import draw as draw_invoice
+
+        sys.stdout.buffer.write(draw_invoice(json.loads(order)))
+        return 0
     if task == "picture":
         return _picture(order)
     if task == "code":

@@ -1,14 +1,11 @@
 """Tickets as PDF: a page a ticket, with its QR code, in the tenant's accent.
 
-Drawn from a document of `shop.sheets` (a dict, because it may come through a pipe). The fonts are part of the file, so
-that names look right everywhere; they know Latin, Greek and Cyrillic letters and more, and no Chinese or Japanese.
+Drawn from a document of `shop.sheets` (a dict, because it may come through a pipe).
 """
 
 from __future__ import annotations
 
 import io
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from reportlab.graphics import renderPDF
@@ -17,22 +14,30 @@ from reportlab.graphics.shapes import Drawing
 from reportlab.lib.colors import Color, HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
-from reportlab.lib.utils import simpleSplit
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
-FONTS_DIR = Path(__file__).parent.parent / "fonts"
-PLAIN, BOLD = "DejaVuSans", "DejaVuSans-Bold"
-WIDTH, HEIGHT = A4
-LEFT, RIGHT, TOP = 22 * mm, WIDTH - 22 * mm, HEIGHT - 22 * mm
+from skep.webapp.bounded.paper import (
+    BOLD,
+    HEIGHT,
+    INK,
+    LEFT,
+    LINE,
+    PLAIN,
+    RIGHT,
+    SOFT,
+    TOP,
+    WIDTH,
+    cut,
+    register_fonts,
+    wrapped,
+)  # fmt: skip
+
 QR_SIZE = 62 * mm  # read by any phone from half a metre
-INK, SOFT, LINE = HexColor("#1b1b1f"), HexColor("#5b5b64"), HexColor("#d9d7d2")
 
 
 def draw(document: dict[str, Any]) -> bytes:
     """The PDF file. The same document gives the same bytes."""
-    _register_fonts()
+    register_fonts()
     output = io.BytesIO()
     canvas = Canvas(output, pagesize=A4, invariant=True, pageCompression=True)
     canvas.setTitle(document["tickets"][0]["title"] if document["tickets"] else document["site"])
@@ -44,12 +49,6 @@ def draw(document: dict[str, Any]) -> bytes:
         canvas.showPage()
     canvas.save()
     return output.getvalue()
-
-
-@cache
-def _register_fonts() -> None:
-    for name in (PLAIN, BOLD):
-        pdfmetrics.registerFont(TTFont(name, FONTS_DIR / f"{name}.ttf"))
 
 
 class _Page:
@@ -86,7 +85,7 @@ class _Page:
         canvas.rect(0, HEIGHT - height, WIDTH, height, stroke=0, fill=1)
         canvas.setFillColor(HexColor(self._document["on_accent"]))
         canvas.setFont(BOLD, 13)
-        canvas.drawString(LEFT, HEIGHT - height / 2 - 4.5, _cut(self._document["site"], BOLD, 13, RIGHT - LEFT))
+        canvas.drawString(LEFT, HEIGHT - height / 2 - 4.5, cut(self._document["site"], BOLD, 13, RIGHT - LEFT))
         self._y = HEIGHT - height - 16 * mm
 
     def _text(
@@ -95,7 +94,7 @@ class _Page:
     ) -> None:  # fmt: skip
         self._canvas.setFillColor(colour)
         self._canvas.setFont(font, size)
-        for line in _wrapped(text, font, size, right - LEFT, lines):
+        for line in wrapped(text, font, size, right - LEFT, lines):
             self._canvas.drawString(LEFT, self._y, line)
             self._y -= size * 1.35
 
@@ -117,19 +116,3 @@ class _Page:
         self._canvas.setStrokeColor(LINE)
         self._canvas.line(LEFT, self._y, RIGHT, self._y)
         self._y -= 8 * mm
-
-
-def _wrapped(text: str, font: str, size: float, width: float, most: int) -> list[str]:
-    """Lines that fit; a word longer than the line is cut, and what is too much ends in an ellipsis."""
-    lines = simpleSplit(text, font, size, width) or [""]
-    if len(lines) > most:
-        lines = [*lines[: most - 1], f"{lines[most - 1]} …"]
-    return [_cut(line, font, size, width) for line in lines]
-
-
-def _cut(text: str, font: str, size: float, width: float) -> str:
-    if pdfmetrics.stringWidth(text, font, size) <= width:
-        return text
-    while text and pdfmetrics.stringWidth(f"{text}…", font, size) > width:
-        text = text[:-1]
-    return f"{text}…"

@@ -22,6 +22,7 @@ from skep.webapp.store.pool import Database
 if TYPE_CHECKING:
     from skep.webapp.http.assets import Assets
     from skep.webapp.http.kept import KeptPages
+    from skep.webapp.http.metrics import Metrics
     from skep.webapp.http.pages import Pages
     from skep.webapp.store.members import SignedIn
 
@@ -51,6 +52,11 @@ class Visit:
     t: Translator
     asked_language: bool
     member: SignedIn | None = None
+    rights: frozenset[str] = frozenset()  # to the event of the page, where it is one of an event's organizers
+
+    def may(self, *rights: str) -> bool:
+        """May who is signed in do one of these with the page's event?"""
+        return not self.rights.isdisjoint(rights)
 
     def prefer(self, language: str) -> None:
         """Speak *language*, unless the reader asked for another."""
@@ -74,5 +80,6 @@ MEDIA: web.AppKey[Media] = web.AppKey("media")
 PROVIDERS: web.AppKey[tuple[Provider, ...]] = web.AppKey("providers")
 PAGES: web.AppKey[Pages] = web.AppKey("pages")
 ASSETS: web.AppKey[Assets] = web.AppKey("assets")
+METRICS: web.AppKey[Metrics] = web.AppKey("metrics")
 KEPT: web.AppKey[KeptPages] = web.AppKey("kept")
 VISIT = web.RequestKey("visit", Visit)

@@ -85,3 +85,15 @@ def for_members(handler: MemberHandler) -> Handler:
         return await handler(request, member)
 
     return guarded
+
+
+def for_owners(handler: MemberHandler) -> Handler:
+    """Only for owners; for other members there is nothing here."""
+
+    @functools.wraps(handler)
+    async def owned(request: web.Request, member: SignedIn) -> web.StreamResponse:
+        if not member.is_owner:
+            raise web.HTTPNotFound
+        return await handler(request, member)
+
+    return for_members(owned)

@@ -5,7 +5,7 @@ By hand for two languages: babel's data would cost each process more memory than
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -66,13 +66,24 @@ def day(moment: datetime, language: str) -> str:
     return f"{WEEKDAYS[language][moment.weekday()]} {number}{NBSP}{month} {moment.year}"
 
 
+def plain_day(day: date, language: str) -> str:
+    """4 December 2026; 4 décembre 2026; 1er juin 2026."""
+    number = "1er" if language == "fr" and day.day == 1 else str(day.day)
+    return f"{number}{NBSP}{MONTHS[language][day.month - 1]} {day.year}"
+
+
+def short_day(day: date, language: str) -> str:
+    """4 Dec 2026; 4 déc. 2026."""
+    return f"{day.day}{NBSP}{SHORT_MONTHS[language][day.month - 1]} {day.year}"
+
+
 def short_weekday(moment: datetime, language: str) -> str:
     """Fri; ven."""
     name = WEEKDAYS[language][moment.weekday()][:3]
     return f"{name}." if language == "fr" else name
 
 
-def month(moment: datetime, language: str) -> str:
+def month(moment: date, language: str) -> str:
     """December 2026; décembre 2026."""
     return f"{MONTHS[language][moment.month - 1]} {moment.year}"
 

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from skep.webapp.addresses import normal_email
 from skep.webapp.errors import QuotaReached
+from skep.webapp.http.agents import browser_name
 from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import DATABASE, LIMITS, PAGES, PASSWORDS, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
@@ -137,7 +138,8 @@ async def _start(request: web.Request, member_id: UUID, to: str) -> web.StreamRe
     async with request.app[DATABASE].transaction() as connection:
         if old is not None:
             await members.end_session(connection, old.session_id)
-        token = await members.start_session(connection, member_id)
+        agent = browser_name(request.headers.get("User-Agent", ""))
+        token = await members.start_session(connection, member_id, agent=agent)
     log.info("signed in", extra={"request": request[VISIT].id, "member_id": str(member_id)})
     response = redirect(to)
     set_cookie(request, response, token)

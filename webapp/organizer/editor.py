@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -10,12 +11,14 @@ from skep.webapp.errors import QuotaReached
 from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
-from skep.webapp.http.sessions import HOME, for_members
+from skep.webapp.http.sessions import HOME, for_members, for_owners
 from skep.webapp.i18n import money
-from skep.webapp.organizer import event_form
+from skep.webapp.organizer import event_form, stale
 from skep.webapp.organizer.manage import EVENT_PATH, managed_event
+from skep.webapp.organizer.stale import Difference
 from skep.webapp.shop import catalog, stock
-from skep.webapp.store import events, quotas
+from skep.webapp.store import audit, events, quotas
+from skep.webapp.store.audit import Actor
 from skep.webapp.store.events import Event
 from skep.webapp.store.members import SignedIn
 from skep.webapp.store.offers import StaleVersion
@@ -26,7 +29,7 @@ routes = web.RouteTableDef()
 
 
 @routes.get(HOME + "/events/new")
-@for_members
+@for_owners
 async def new_event(request: web.Request, member: SignedIn) -> web.StreamResponse:
     t = request[VISIT].t
     async with request.app[DATABASE].connection() as connection:
@@ -42,7 +45,7 @@ async def new_event(request: web.Request, member: SignedIn) -> web.StreamRespons
 
 
 @routes.post(HOME + "/events/new")
-@for_members
+@for_owners
 async def create_event(request: web.Request, member: SignedIn) -> web.StreamResponse:
     form = await read_form(request, request[VISIT].t)
     draft = event_form.parse(form, is_new=True)
@@ -57,6 +60,7 @@ async def create_event(request: web.Request, member: SignedIn) -> web.StreamResp
                     break
             else:
                 raise RuntimeError("four random addresses were taken")
+            await audit.record(connection, Actor("member", member.member_id), "event created", "event", event_id)
     except QuotaReached as reached:
         form.refuse("title", form.t.n("quota.events", reached.limit))
         return _page(request, form, event=None, status=422)
@@ -96,16 +100,28 @@ async def save_event(request: web.Request, member: SignedIn) -> web.StreamRespon
                 return _page(request, form, event=event, status=422)
             known = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else -1
             await events.save(connection, event, draft, version=known)
+            changed = event_form.changed(event_form.values(event), form.values)
+            await audit.record(
+                connection, Actor("member", member.member_id), "event saved", "event", event.id, tuple(changed)
+            )
     except StaleVersion:
-        form.values["version"] = str(event.version)  # saving again is a choice made with both in sight
-        return _page(request, form, event=event, status=409, stale=True)
+        saved = event_form.values(event)
+        both = stale.differences(stale.EVENT, saved, form.values, t)
+        form.values["version"] = saved["version"]  # saving again is a choice made with both in sight
+        return _page(request, form, event=event, status=409, both=both)
     log.info("event saved", extra={"event_id": str(event.id), "member_id": str(member.member_id)})
     return redirect(f"{HOME}/events/{event.id}?notice=saved")
 
 
 def _page(
-    request: web.Request, form: Form, *, event: Event | None, status: int = 200, stale: bool = False
+    request: web.Request,
+    form: Form,
+    *,
+    event: Event | None,
+    status: int = 200,
+    both: Sequence[Difference] | None = None,
 ) -> web.Response:
+    """*both*: somebody else saved it meanwhile, and this is where both versions differ."""
     return request.app[PAGES].render(
         request,
         "organizer/edit.html",
@@ -113,7 +129,7 @@ def _page(
         caching="no-store",
         form=form,
         event=event,
-        stale=stale,
+        stale=both,
         timezones=event_form.timezones(),
         currencies=tuple(money.DIGITS),
     )

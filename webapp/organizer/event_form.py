@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import unicodedata
+from collections.abc import Mapping
 from datetime import datetime, timedelta, tzinfo
 from functools import cache
 from zoneinfo import available_timezones
@@ -87,6 +88,18 @@ def values(event: Event) -> dict[str, str]:
     }
 
 
+def changed(before: Mapping[str, str], typed: Mapping[str, str]) -> list[str]:
+    """The names of the fields that differ, as far as both have them."""
+    return [
+        name for name, value in before.items() if name != "version" and _bare(typed.get(name, value)) != _bare(value)
+    ]
+
+
+def _bare(text: str) -> str:
+    """As a form sends it and as it is stored: line ends and spaces around do not count."""
+    return text.replace("\r\n", "\n").strip()
+
+
 def slugs(title: str) -> list[str]:
     """Public addresses to try for a title, the plain one first."""
     letters = unicodedata.normalize("NFKD", title.lower().replace("œ", "oe").replace("æ", "ae").replace("ß", "ss"))
@@ -113,15 +126,18 @@ def _zone(form: Form) -> tzinfo | None:
         return None
 
 
-def moment(form: Form, field: str, zone: tzinfo | None) -> datetime | None:
-    """A local time of the form as a moment in *zone*; None if it was refused, or if there is no zone to tell."""
+def moment(form: Form, field: str, zone: tzinfo | None, *, missing: str | None = None) -> datetime | None:
+    """A local time of the form as a moment in *zone*; None if it was refused, or if there is no zone to tell.
+
+    *missing*: the key of what to say if it is none.
+    """
     text = form.values.get(field, "").strip()
     try:
         if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2})?", text):
             raise ValueError(text)
         local = datetime.fromisoformat(text)
     except ValueError:
-        form.refuse(field, form.t(f"wrong.{field}"))
+        form.refuse(field, form.t(missing or f"wrong.{field}"))
         return None
     if not YEARS[0] <= local.year < YEARS[1]:
         form.refuse(field, form.t("wrong.year", low=YEARS[0], high=YEARS[1] - 1))
@@ -136,12 +152,12 @@ def moment(form: Form, field: str, zone: tzinfo | None) -> datetime | None:
     return found
 
 
-def check_span(form: Form, starts_at: datetime | None, ends_at: datetime | None) -> None:
+def check_span(form: Form, starts_at: datetime | None, ends_at: datetime | None, *, field: str = "ends") -> None:
     if starts_at and ends_at:
         if ends_at <= starts_at:
-            form.refuse("ends", form.t("wrong.order"))
+            form.refuse(field, form.t("wrong.order"))
         elif ends_at - starts_at > timedelta(days=SPAN_LIMIT_DAYS):
-            form.refuse("ends", form.t("wrong.span", limit=SPAN_LIMIT_DAYS))
+            form.refuse(field, form.t("wrong.span", limit=SPAN_LIMIT_DAYS))
 
 
 def price(form: Form, field: str, currency: str) -> int:

@@ -9,7 +9,7 @@ from aiohttp import web
 from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
-from skep.webapp.http.sessions import HOME, for_members
+from skep.webapp.http.sessions import HOME, for_owners
 from skep.webapp.store import audit, legal
 from skep.webapp.store.audit import Actor
 from skep.webapp.store.members import SignedIn
@@ -22,7 +22,7 @@ routes = web.RouteTableDef()
 
 
 @routes.get(HOME + "/legal")
-@for_members
+@for_owners
 async def legal_form(request: web.Request, member: SignedIn) -> web.StreamResponse:
     t = request[VISIT].t
     async with request.app[DATABASE].connection() as connection:
@@ -32,7 +32,7 @@ async def legal_form(request: web.Request, member: SignedIn) -> web.StreamRespon
 
 
 @routes.post(HOME + "/legal")
-@for_members
+@for_owners
 async def save_legal(request: web.Request, member: SignedIn) -> web.StreamResponse:
     t = request[VISIT].t
     form = await read_form(request, t)

@@ -1,100 +1,58 @@
-"""An event's orders: who bought what, and marking what was paid by hand."""
+"""An event's orders: finding one among many, with a link to each."""
 
 from __future__ import annotations
 
-import logging
-from uuid import UUID
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from skep.webapp.http.keys import DATABASE, PAGES
-from skep.webapp.http.pages import page_number, redirect
+from skep.webapp.http.pages import page_number
 from skep.webapp.http.sessions import for_members
 from skep.webapp.organizer.manage import EVENT_PATH, managed_event
-from skep.webapp.shop import orders, payments, tickets
-from skep.webapp.shop.states import PaymentState
-from skep.webapp.store import audit, jobs
-from skep.webapp.store.audit import Actor
+from skep.webapp.shop import tickets
 from skep.webapp.store.members import SignedIn
 
-log = logging.getLogger(__name__)
-
-ORDER_PATH = EVENT_PATH + "/orders/{order_id:[0-9a-f-]{36}}"
 PAGE_SIZE = 50
-NOTICES = frozenset({"resent", "paid", "refused", "unchanged", "order-cancelled"})
+STATES = ("", "pending", "paid", "owed", "expired", "cancelled")
+WORDS_LIMIT = 100
 
 routes = web.RouteTableDef()
+
+
+def asked_words(request: web.Request) -> str:
+    """`?q=` without what no name or code has."""
+    text = "".join(letter if letter.isprintable() else " " for letter in request.query.get("q", ""))
+    return " ".join(text.encode(errors="ignore").decode().split())[:WORDS_LIMIT]
+
+
+def asked_state(request: web.Request) -> str:
+    state = request.query.get("state", "")
+    return state if state in STATES else ""
 
 
 @routes.get(EVENT_PATH + "/orders")
 @for_members
 async def order_list(request: web.Request, member: SignedIn) -> web.StreamResponse:
-    page = page_number(request)
+    page, words, state = page_number(request), asked_words(request), asked_state(request)
     async with request.app[DATABASE].connection() as connection:
-        event = await managed_event(request, connection)
-        found = await tickets.of_event(connection, event.id, limit=PAGE_SIZE + 1, offset=(page - 1) * PAGE_SIZE)
-    notice = request.query.get("notice")
+        event = await managed_event(request, connection, "orders")
+        found = await tickets.search(
+            connection, event.id, words=words, state=state, limit=PAGE_SIZE + 1, offset=(page - 1) * PAGE_SIZE
+        )
+        counts = await tickets.count(connection, event.id)
+    asked = {name: value for name, value in (("q", words), ("state", state)) if value}
     return request.app[PAGES].render(
         request,
         "organizer/orders.html",
         caching="no-store",
         event=event,
         orders=found[:PAGE_SIZE],
+        counts=counts,
+        states=STATES,
+        words=words,
+        state=state,
+        query=urlencode(asked),
         page=page,
         has_more=len(found) > PAGE_SIZE,
-        notice=notice if notice in NOTICES else None,
     )
-
-
-@routes.post(ORDER_PATH + "/paid")
-@for_members
-async def mark_paid(request: web.Request, member: SignedIn) -> web.StreamResponse:
-    """The money was seen: on the account, or at the door."""
-    async with request.app[DATABASE].connection() as connection:
-        event = await managed_event(request, connection)
-        order = await tickets.by_id(connection, event.id, _order_id(request))
-    if order is None:
-        raise web.HTTPNotFound
-    outcome = "unchanged"
-    if order.payment_id is not None:
-        actor = Actor("member", member.member_id)
-        outcome = await payments.record(request.app[DATABASE], order.payment_id, PaymentState.CONFIRMED, actor)
-    log.info("payment marked", extra={"order_id": str(order.id), "member_id": str(member.member_id)})
-    return redirect(f"/organizer/events/{event.id}/orders?notice={outcome}")
-
-
-@routes.post(ORDER_PATH + "/resend")
-@for_members
-async def resend(request: web.Request, member: SignedIn) -> web.StreamResponse:
-    """Somebody at the phone has lost the mail."""
-    async with request.app[DATABASE].transaction() as connection:
-        event = await managed_event(request, connection)
-        order = await tickets.by_id(connection, event.id, _order_id(request))
-        if order is None or order.state not in ("pending", "paid"):
-            raise web.HTTPNotFound
-        await jobs.enqueue(connection, "mail.tickets_again", {"orders": [str(order.id)]})
-        actor = Actor("member", member.member_id)
-        await audit.record(connection, actor, "tickets sent again", "order", order.id)
-    log.info("tickets sent again", extra={"order_id": str(order.id), "member_id": str(member.member_id)})
-    return redirect(f"/organizer/events/{event.id}/orders?notice=resent")
-
-
-@routes.post(ORDER_PATH + "/cancel")
-@for_members
-async def cancel(request: web.Request, member: SignedIn) -> web.StreamResponse:
-    async with request.app[DATABASE].transaction() as connection:
-        event = await managed_event(request, connection)
-        order = await tickets.by_id(connection, event.id, _order_id(request))
-        if order is None:
-            raise web.HTTPNotFound
-        actor = Actor("member", member.member_id)
-        await orders.cancel(connection, order.id, [ticket.id for ticket in order.valid], actor)
-    log.info("order cancelled", extra={"order_id": str(order.id), "member_id": str(member.member_id)})
-    return redirect(f"/organizer/events/{event.id}/orders?notice=order-cancelled")
-
-
-def _order_id(request: web.Request) -> UUID:
-    try:
-        return UUID(request.match_info["order_id"])
-    except ValueError as error:
-        raise web.HTTPNotFound from error

@@ -10,7 +10,7 @@ from aiohttp import web
 from skep.webapp.http.forms import read_form
 from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
-from skep.webapp.http.sessions import HOME, for_members
+from skep.webapp.http.sessions import HOME, for_owners
 from skep.webapp.i18n import Translator
 from skep.webapp.store import jobs, quarantine, quotas
 from skep.webapp.store.members import SignedIn
@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 SHOWN = 100
 WHYS = frozenset({
     "auth", "recipient", "sender", "text", "answer", "silent", "away", "tls", "lacks", "secret", "folder", "slow",
-    "memory", "mistake", "lost",
+    "memory", "mistake", "lost", "hook-answer", "hook-url", "hook-name", "hook-private", "hook-silent", "hook-tls",
+    "hook-away",
 })  # fmt: skip
 OUTBOX = HOME + "/outbox"
 
@@ -28,7 +29,7 @@ routes = web.RouteTableDef()
 
 
 @routes.get(OUTBOX)
-@for_members
+@for_owners
 async def outbox(request: web.Request, member: SignedIn) -> web.StreamResponse:
     async with request.app[DATABASE].connection() as connection:
         dead = await jobs.dead(connection, limit=SHOWN)
@@ -51,7 +52,7 @@ async def outbox(request: web.Request, member: SignedIn) -> web.StreamResponse:
 
 
 @routes.post(OUTBOX + "/again")
-@for_members
+@for_owners
 async def again(request: web.Request, member: SignedIn) -> web.StreamResponse:
     """One job by its id, or all."""
     form = await read_form(request, request[VISIT].t)

@@ -13,7 +13,7 @@ from aiohttp import web
 from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import DATABASE, PAGES, VISIT
 from skep.webapp.http.pages import PRIVATE
-from skep.webapp.http.sessions import HOME, for_members
+from skep.webapp.http.sessions import HOME, for_owners
 from skep.webapp.store import audit, privacy
 from skep.webapp.store.audit import Actor
 from skep.webapp.store.members import SignedIn
@@ -27,20 +27,20 @@ routes = web.RouteTableDef()
 
 
 @routes.get(PRIVACY)
-@for_members
+@for_owners
 async def privacy_page(request: web.Request, member: SignedIn) -> web.StreamResponse:
     return _page(request, Form(request[VISIT].t), None)
 
 
 @routes.post(PRIVACY)
-@for_members
+@for_owners
 async def look_up(request: web.Request, member: SignedIn) -> web.StreamResponse:
     form, held = await _held(request)
     return _page(request, form, held, status=422 if held is None else 200)
 
 
 @routes.post(PRIVACY + "/export")
-@for_members
+@for_owners
 async def hand_out(request: web.Request, member: SignedIn) -> web.StreamResponse:
     form, held = await _held(request)
     if held is None or held.is_nothing:
@@ -58,7 +58,7 @@ async def hand_out(request: web.Request, member: SignedIn) -> web.StreamResponse
 
 
 @routes.post(PRIVACY + "/erase")
-@for_members
+@for_owners
 async def erase(request: web.Request, member: SignedIn) -> web.StreamResponse:
     form, held = await _held(request)
     if held is None or held.is_nothing:

@@ -10,7 +10,7 @@ from aiohttp import web
 from skep.webapp.http.forms import read_form
 from skep.webapp.http.keys import DATABASE, VISIT
 from skep.webapp.http.pages import redirect
-from skep.webapp.http.sessions import for_members
+from skep.webapp.http.sessions import for_owners
 from skep.webapp.organizer.outbox import OUTBOX
 from skep.webapp.store import quarantine
 from skep.webapp.store.audit import Actor
@@ -22,7 +22,7 @@ routes = web.RouteTableDef()
 
 
 @routes.post(OUTBOX + "/{what:release|drop}")
-@for_members
+@for_owners
 async def decide(request: web.Request, member: SignedIn) -> web.StreamResponse:
     """About all parked jobs of one kind."""
     form = await read_form(request, request[VISIT].t)
@@ -38,7 +38,7 @@ async def decide(request: web.Request, member: SignedIn) -> web.StreamResponse:
 
 
 @routes.post(OUTBOX + "/resume")
-@for_members
+@for_owners
 async def resume(request: web.Request, member: SignedIn) -> web.StreamResponse:
     await read_form(request, request[VISIT].t)
     async with request.app[DATABASE].transaction() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import asyncpg
 
 from skep.webapp.errors import Busy
 from skep.webapp.ids import derived_secret, new_secret, order_code, secret_text, token_hash, uuid7
-from skep.webapp.shop import carts, stock
+from skep.webapp.shop import carts, invoices, stock
 from skep.webapp.shop import catalog as catalogs
 from skep.webapp.shop.carts import Cart
 from skep.webapp.shop.catalog import Catalog
@@ -21,9 +22,9 @@ from skep.webapp.shop.payments import PaymentRef, Provider, Terms
 from skep.webapp.shop.refusal import Note, Refused
 from skep.webapp.shop.states import OrderState, PaymentState
 from skep.webapp.store import audit, jobs
+from skep.webapp.store.audit import Actor
 
 if TYPE_CHECKING:
-    from skep.webapp.store.audit import Actor
     from skep.webapp.store.pool import Connection, Database
 
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 class Purchase:
     """What the buyer typed. *holders*: a name per place of the cart, "" for the buyer; *answers* by (place, question).
 
-    *terms_id*: the version of the terms that was accepted; None where there are none.
+    *actor* is somebody else where it is sold at the door. *terms_id*: the version of the terms that was accepted; None where there are none.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Purchase:
     answers: Mapping[tuple[UUID, UUID], str]
     method: str
     terms_id: UUID | None = None
+    actor: Actor = audit.BUYER
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,10 @@ async def place(
     cart_id: UUID,
     purchase: Purchase,
     providers: Sequence[Provider],
+    *,
+    strict: bool = True,
 ) -> Placed | Changed | None:
-    """Turn the cart into an order. None: there is no such cart.
+    """Turn the cart into an order. None: there is no such cart. Not *strict*: types' minimums do not count.
 
     A cart that is safe for a while takes no lock; one that nearly or wholly ran out takes it and is checked again.
     Raises Refused, and Busy.
@@ -105,7 +109,7 @@ async def place(
                 return Changed(notes)
         if {hold.id for hold in cart.holds} != purchase.holders.keys():
             return Changed(())
-        return await _write(connection, cart, buyer, purchase, providers)
+        return await _write(connection, cart, buyer, purchase, providers, strict=strict)
 
     return await stock.in_turn(database, keys, work, most_need_none=True)
 
@@ -122,19 +126,25 @@ async def _made_before(connection: Connection, buyer: str, cart_id: UUID) -> Pla
 
 
 async def _write(
-    connection: Connection, cart: Cart, buyer: str, purchase: Purchase, providers: Sequence[Provider]
+    connection: Connection, cart: Cart, buyer: str, purchase: Purchase, providers: Sequence[Provider], *, strict: bool
 ) -> Placed:
     event = await connection.fetchrow(
         "SELECT e.status, e.currency, e.timezone, e.pays_on_site, e.transfer_details, e.transfer_days, "
-        "max(s.ends_at) AS ends_at, clock_timestamp() AS now, max(s.ends_at) > clock_timestamp() AS is_open "
-        "FROM event e JOIN event_session s ON s.event_id = e.id WHERE e.id = $1 GROUP BY e.id",
-        cart.event_id,
+        "max(s.ends_at) AS ends_at, clock_timestamp() AS now, max(s.ends_at) > clock_timestamp() AS is_open, "
+        "(SELECT confirms_free FROM site_option) AS confirms_free, "
+        "(SELECT json_object_agg(t.id, t.min_per_order) FROM ticket_type t WHERE t.id = ANY($2)) AS minima "
+        "FROM (SELECT * FROM event WHERE id = $1 FOR SHARE) e JOIN event_session s ON s.event_id = e.id "
+        "GROUP BY e.status, e.currency, e.timezone, e.pays_on_site, e.transfer_details, e.transfer_days",
+        cart.event_id,  # FOR SHARE: an event that is being cancelled sells nothing any more
+        [hold.type_id for hold in cart.holds],
     )
     if event is None or event["status"] != "live" or not event["is_open"]:
         raise Refused("closed")
-    await _refuse_too_few(connection, cart)
+    if strict:
+        await _refuse_too_few(connection, cart, json.loads(event["minima"] or "{}"))
     terms = terms_of(event, cart.total.gross)
-    provider = next((p for p in providers if p.name == purchase.method and p.offers(terms)), None)
+    names = ("free", "by-mail") if purchase.method == "free" else (purchase.method,)  # a seller's app asks for "free"
+    provider = next((p for p in providers if p.name in names and p.offers(terms)), None)
     if provider is None:
         raise Refused("method")
     now: datetime = event["now"]
@@ -142,6 +152,8 @@ async def _write(
     state = OrderState.PAID if is_paid else OrderState.PENDING
     made = _Rows(cart, purchase, state, payment=provider.first_state())
     await made.write(connection, buyer, event["currency"], provider, provider.due_at(terms, now))
+    if is_paid and terms.amount:
+        await invoices.issue(connection, made.order_id)
     reference = PaymentRef(made.payment_id, made.order_id, made.code, terms.amount, terms.currency)
     return Placed(made.order_id, link_of(buyer, cart.id), reference, provider)
 
@@ -155,19 +167,19 @@ def terms_of(event: asyncpg.Record, amount: int) -> Terms:
         transfer_details=event["transfer_details"],
         transfer_days=event["transfer_days"],
         ends_at=event["ends_at"],
+        confirms_free=event["confirms_free"],
     )
 
 
-async def _refuse_too_few(connection: Connection, cart: Cart) -> None:
-    """A minimum may have been undercut by taking tickets out again."""
+async def _refuse_too_few(connection: Connection, cart: Cart, minima: Mapping[str, int]) -> None:
+    """A minimum, by type, may have been undercut by taking tickets out again."""
     counts = Counter(hold.type_id for hold in cart.holds)
-    rows = await connection.fetch("SELECT id, min_per_order FROM ticket_type WHERE id = ANY($1)", list(counts))
-    if not rows:
+    if not minima:
         raise Refused("nothing")
-    for row in rows:
-        if counts[row["id"]] < row["min_per_order"]:
+    for type_id, number in counts.items():
+        if number < (least := minima.get(str(type_id), 0)):
             catalog: Catalog = await catalogs.load_one(connection, cart.event_id)
-            raise Refused("type-minimum", what=catalog.type_by_id[row["id"]].title, number=row["min_per_order"])
+            raise Refused("type-minimum", what=catalog.type_by_id[type_id].title, number=least)
 
 
 # One statement for what every order has: each one less is a wait less under the lock of a cart that ran late.
@@ -186,8 +198,8 @@ mail AS (
     INSERT INTO job (id, kind, payload, unique_key)
     SELECT $17, $18, jsonb_build_object('order', id), $18 || ':' || id FROM placed),
 trace AS (
-    INSERT INTO audit (id, actor, action, object_kind, object_id) SELECT $19, 'buyer', 'order placed', 'order', id
-    FROM placed),
+    INSERT INTO audit (id, actor, actor_id, action, object_kind, object_id)
+    SELECT $19, $32, $33, 'order placed', 'order', id FROM placed),
 emptied AS (DELETE FROM cart WHERE id = $9)
 INSERT INTO order_position (order_id, id, rank, session_id, type_id, person_id, voucher_id, gross, net, tax, tax_bp, secret)
 SELECT placed.id, line.* FROM placed, unnest(
@@ -244,6 +256,8 @@ class _Rows:
                 uuid7(),
                 *(list(column) for column in zip(*lines, strict=True)),
                 purchase.terms_id,
+                purchase.actor.kind,
+                purchase.actor.id,
             )
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name == "ticket_order_code_key":
@@ -279,7 +293,7 @@ async def cancel(connection: Connection, order_id: UUID, position_ids: Sequence[
         return 0
     rows = await connection.fetch(
         "UPDATE order_position SET is_held = false, cancelled_at = clock_timestamp(), version = version + 1 "
-        "WHERE order_id = $1 AND id = ANY($2) AND cancelled_at IS NULL RETURNING gross",
+        "WHERE order_id = $1 AND id = ANY($2) AND cancelled_at IS NULL RETURNING id, gross",
         order_id,
         list(position_ids),
     )
@@ -312,6 +326,8 @@ async def cancel(connection: Connection, order_id: UUID, position_ids: Sequence[
         )
     await audit.record(connection, actor, "tickets cancelled", "order", order_id, ("positions",))
     await jobs.enqueue(connection, "mail.tickets_cancelled", {"order": str(order_id), "tickets": len(rows)})
+    if state == OrderState.PAID and back:
+        await invoices.credit(connection, order_id, [row["id"] for row in rows])
     return len(rows)
 
 

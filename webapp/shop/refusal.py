@@ -10,7 +10,7 @@ from skep.webapp.store.texts import Texts
 Reason = Literal[
     "nothing", "unknown", "soon", "over", "closed", "order-limit", "type-limit", "type-minimum",
     "voucher-needed", "voucher-unknown", "voucher-expired", "voucher-used", "voucher-locked", "voucher-other",
-    "method", "state",
+    "method", "state", "sold-out",
 ]  # fmt: skip
 
 

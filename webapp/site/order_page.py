@@ -13,7 +13,9 @@ from skep.webapp.bounded.parent import ChildFailed, ChildRefused
 from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import CHILDREN, DATABASE, LIMITS, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
-from skep.webapp.shop import orders, sheets, tickets
+from skep.webapp.shop import invoices, orders, payments, sheets, tickets
+from skep.webapp.shop.invoices import Invoice
+from skep.webapp.shop.states import PaymentState
 from skep.webapp.shop.tickets import Order
 from skep.webapp.store import audit, events
 from skep.webapp.store.events import Event
@@ -42,9 +44,11 @@ async def order_page(request: web.Request) -> web.Response:
     async with request.app[DATABASE].connection() as connection:
         order = await _order(request, connection)
         event = await events.by_id(connection, order.event_id)
+        issued = await invoices.of_order(connection, order.id)
+        may_confirm = await tickets.to_confirm(connection, request.match_info["link"]) is not None
     if event is None:
         raise web.HTTPNotFound
-    return _page(request, order, event, form=Form(request[VISIT].t))
+    return _page(request, order, event, issued, form=Form(request[VISIT].t), may_confirm=may_confirm)
 
 
 @routes.get(ORDER_PATH + "/tickets.pdf")
@@ -56,20 +60,38 @@ async def ticket_file(request: web.Request) -> web.Response:
     if event is None or not order.has_tickets:
         raise web.HTTPNotFound
     request[VISIT].prefer(event.language)
-    limit = request.app[LIMITS].files
-    if (wait_s := limit.retry_after_s(str(order.id))) is not None:
-        raise web.HTTPTooManyRequests(headers={"Retry-After": str(wait_s)})
-    limit.count(str(order.id))
     pages = sheets.of_order(request.app[SETTINGS], order, event, request[VISIT].t.language)
+    return await _file(request, order, "tickets", pages.document(), sheets.file_name([order]))
+
+
+@routes.get(ORDER_PATH + "/invoices/{invoice_id:[0-9a-f-]{36}}.pdf")
+async def invoice_file(request: web.Request) -> web.Response:
+    """An invoice or a credit note, as it was issued."""
     try:
-        file = await request.app[CHILDREN].ask("tickets", json.dumps(pages.document()).encode())
-    except (ChildFailed, ChildRefused) as error:
-        raise RuntimeError("tickets could not be drawn") from error
-    headers = {
-        "Cache-Control": "no-store",
-        "Content-Disposition": f'attachment; filename="{sheets.file_name([order])}"',
-    }
-    return web.Response(body=file, content_type="application/pdf", headers=headers)
+        invoice_id = UUID(request.match_info["invoice_id"])
+    except ValueError as error:
+        raise web.HTTPNotFound from error
+    async with request.app[DATABASE].connection() as connection:
+        order = await _order(request, connection)
+        sheet = await invoices.sheet(connection, order.id, invoice_id)
+    if sheet is None:
+        raise web.HTTPNotFound
+    label, document = sheet
+    return await _file(request, order, "invoice", document, f"{label}.pdf")
+
+
+@routes.post(ORDER_PATH + "/confirm")
+async def confirm(request: web.Request) -> web.StreamResponse:
+    """A free order that waits for its buyer's word. Only a link that was mailed can give it."""
+    await read_form(request, request[VISIT].t)
+    link = request.match_info["link"]
+    async with request.app[DATABASE].connection() as connection:
+        order = await _order(request, connection)
+        payment_id = await tickets.to_confirm(connection, link)
+    if payment_id is not None:
+        outcome = await payments.record(request.app[DATABASE], payment_id, PaymentState.CONFIRMED, audit.BUYER)
+        log.info("order confirmed", extra={"order_id": str(order.id), "outcome": outcome})
+    return redirect(f"/orders/{link}")
 
 
 @routes.post(ORDER_PATH + "/cancel")
@@ -96,15 +118,29 @@ async def change_holder(request: web.Request) -> web.StreamResponse:
     async with request.app[DATABASE].transaction() as connection:
         order = await _order(request, connection)
         ticket = next((t for t in order.valid if str(t.id) == form.values.get("ticket")), None)
-        if ticket is None or order.state not in ("pending", "paid"):
+        if ticket is None or ticket.is_inside or order.state not in ("pending", "paid"):
             raise web.HTTPNotFound
         if form.errors:
             event = await events.by_id(connection, order.event_id)
             if event is None:
                 raise web.HTTPNotFound
-            return _page(request, order, event, form=form, status=422)
+            issued = await invoices.of_order(connection, order.id)
+            return _page(request, order, event, issued, form=form, status=422)
         await orders.set_holder(connection, order.id, ticket.id, name, audit.BUYER)
     return redirect(f"/orders/{link}?notice=renamed")
+
+
+async def _file(request: web.Request, order: Order, task: str, document: object, name: str) -> web.Response:
+    limit = request.app[LIMITS].files
+    if (wait_s := limit.retry_after_s(str(order.id))) is not None:
+        raise web.HTTPTooManyRequests(headers={"Retry-After": str(wait_s)})
+    limit.count(str(order.id))
+    try:
+        file = await request.app[CHILDREN].ask(task, json.dumps(document).encode())
+    except (ChildFailed, ChildRefused) as error:
+        raise RuntimeError(f"{task} could not be drawn") from error
+    headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'}
+    return web.Response(body=file, content_type="application/pdf", headers=headers)
 
 
 async def _order(request: web.Request, connection: Connection) -> Order:
@@ -126,7 +162,16 @@ def _chosen(values: dict[str, str]) -> list[UUID]:
     return chosen
 
 
-def _page(request: web.Request, order: Order, event: Event, *, form: Form, status: int = 200) -> web.Response:
+def _page(
+    request: web.Request,
+    order: Order,
+    event: Event,
+    issued: list[Invoice],
+    *,
+    form: Form,
+    status: int = 200,
+    may_confirm: bool = False,
+) -> web.Response:
     request[VISIT].prefer(event.language)
     notice = request.query.get("notice")
     return request.app[PAGES].render(
@@ -136,7 +181,9 @@ def _page(request: web.Request, order: Order, event: Event, *, form: Form, statu
         caching="no-store",
         order=order,
         event=event,
+        invoices=issued,
         form=form,
+        may_confirm=may_confirm,
         link=request.match_info["link"],
         notice=notice if notice in NOTICES else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
@@ -21,6 +22,7 @@ class Actor:
 BUYER = Actor("buyer")
 PROVIDER = Actor("provider")
 CLOCK = Actor("clock")
+SITE = UUID(int=0)  # the object of what concerns no single row: settings, exports of everything
 
 
 async def record(
@@ -35,5 +37,27 @@ async def record(
         action,
         object_kind,
         object_id,
+        list(fields),
+    )
+
+
+async def record_many(
+    connection: Connection,
+    actor: Actor,
+    action: str,
+    object_kind: str,
+    object_ids: Sequence[UUID],
+    fields: tuple[str, ...] = (),
+) -> None:
+    """The same for many objects, in one statement."""
+    await connection.execute(
+        "INSERT INTO audit (id, actor, actor_id, action, object_kind, object_id, fields) "
+        "SELECT w.id, $3, $4, $5, $6, w.object_id, $7 FROM unnest($1::uuid[], $2::uuid[]) AS w(id, object_id)",
+        [uuid7() for _ in object_ids],
+        list(object_ids),
+        actor.kind,
+        actor.id,
+        action,
+        object_kind,
         list(fields),
     )

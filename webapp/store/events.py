@@ -16,6 +16,7 @@ from skep.webapp.ids import uuid7
 from skep.webapp.store import offers
 from skep.webapp.store.media import Picture, picture
 from skep.webapp.store.offers import TypeDraft
+from skep.webapp.store.searching import has_all, patterns
 from skep.webapp.store.texts import Texts, texts
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Event:
     registered: int
     is_over: bool
     picture: Picture | None
+    notice: Texts
 
     @property
     def left(self) -> int | None:
@@ -92,7 +94,7 @@ class Draft:
 
 
 _EVENTS = """
-SELECT e.id, e.slug, e.status, e.language, e.timezone, e.title, e.description, e.place, e.version, e.currency,
+SELECT e.id, e.slug, e.status, e.language, e.timezone, e.title, e.description, e.place, e.version, e.notice, e.currency,
        e.pays_on_site, e.transfer_details, e.transfer_days, e.self_cancel_hours, e.max_per_order,
        s.id AS session_id, s.starts_at, s.ends_at, s.ends_at <= clock_timestamp() AS is_over,
        (SELECT json_build_object('alt', p.alt, 'variants', p.variants) FROM picture p WHERE p.event_id = e.id) AS picture,
@@ -112,25 +114,18 @@ _SELECT = _EVENTS.replace(
     """,
 )
 
-# Letters with and without accents are the same to who searches; PostgreSQL's core has only this for it.
-# In both cases: lower() leaves letters with accents alone where the database's locale is C.
-_BARE = (
-    "translate(lower({}), 'àâäáãåéèêëíìîïóòôöõúùûüçñÀÂÄÁÃÅÉÈÊËÍÌÎÏÓÒÔÖÕÚÙÛÜÇÑ', "
-    "'aaaaaaeeeeiiiiooooouuuucnaaaaaaeeeeiiiiooooouuuucn')"
-)
-
 _UPCOMING = """
 SELECT s.event_id FROM event_session s JOIN event e ON e.id = s.event_id
 WHERE s.ends_at > (SELECT clock_timestamp()) AND e.status <> 'draft'
-  AND :texts LIKE ALL (SELECT '%' || :word || '%' FROM unnest($3::text[]) AS word)
+  AND :has_all
 GROUP BY s.event_id ORDER BY min(s.starts_at), s.event_id LIMIT $1 OFFSET $2
-""".replace(":texts", _BARE.format("e.title::text || e.place::text")).replace(":word", _BARE.format("word"))
+""".replace(":has_all", has_all("e.title::text || e.place::text", "$3"))
 
 
 def _event(row: asyncpg.Record) -> Event:
     values = dict(row)
     own = values["language"]
-    for field in ("title", "description", "place"):
+    for field in ("title", "description", "place", "notice"):
         values[field] = Texts(json.loads(values[field]), own)
     values["picture"] = picture(values["picture"], own)
     zone = dates.zone(values["timezone"])
@@ -145,28 +140,31 @@ async def upcoming(connection: Connection, *, limit: int, offset: int = 0, words
         _UPCOMING,
         limit,
         offset,
-        [_escaped(word) for word in words.split()],
+        patterns(words, most=50),
     )
     order = {row["event_id"]: place for place, row in enumerate(ids)}
     rows = await connection.fetch(f"{_PUBLIC} WHERE e.id = ANY($1)", list(order))
     return [_event(row) for row in sorted(rows, key=lambda row: order[row["id"]])]
 
 
-def _escaped(word: str) -> str:
-    """*word* for LIKE, meaning itself."""
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+# An organizer's events: those that they have any right to. Without a person: all.
+_THEIRS = "($1::uuid IS NULL OR EXISTS (SELECT FROM event_right r WHERE r.event_id = e.id AND r.person_id = $1))"
 
 
-async def current(connection: Connection) -> list[Event]:
-    """For organizers: all that are not over, drafts too, the next one first."""
-    rows = await connection.fetch(f"{_SELECT} WHERE s.ends_at > clock_timestamp() ORDER BY s.starts_at, e.id")
+async def current(connection: Connection, *, person_id: UUID | None = None) -> list[Event]:
+    """For organizers: all that are not over, drafts too, the next one first; with *person_id* those that are theirs."""
+    rows = await connection.fetch(
+        f"{_SELECT} WHERE {_THEIRS} AND s.ends_at > clock_timestamp() ORDER BY s.starts_at, e.id", person_id
+    )
     return [_event(row) for row in rows]
 
 
-async def past(connection: Connection, *, limit: int, offset: int = 0) -> list[Event]:
+async def past(connection: Connection, *, limit: int, offset: int = 0, person_id: UUID | None = None) -> list[Event]:
     """For organizers: what is over, the latest first."""
     rows = await connection.fetch(
-        f"{_SELECT} WHERE s.ends_at <= clock_timestamp() ORDER BY s.starts_at DESC, e.id LIMIT $1 OFFSET $2",
+        f"{_SELECT} WHERE {_THEIRS} AND s.ends_at <= clock_timestamp() "
+        "ORDER BY s.starts_at DESC, e.id LIMIT $2 OFFSET $3",
+        person_id,
         limit,
         offset,
     )
@@ -279,12 +277,12 @@ async def has_sold(connection: Connection, event_id: UUID) -> bool:
 
 
 async def set_published(connection: Connection, event_id: UUID, *, published: bool) -> bool:
-    """False if there is no such event. Doing it twice changes nothing the second time."""
-    found = await connection.fetchval("SELECT true FROM event WHERE id = $1", event_id)
-    await connection.execute(
+    """False if it was so already. What was cancelled or postponed stays it, and stays public."""
+    changed = await connection.fetchval(
         "UPDATE event SET status = $2, published_at = coalesce(published_at, clock_timestamp()), "
-        "updated_at = clock_timestamp(), version = version + 1 WHERE id = $1 AND status <> $2",
+        "updated_at = clock_timestamp(), version = version + 1 WHERE id = $1 AND status = $3 RETURNING true",
         event_id,
         "live" if published else "draft",
+        "draft" if published else "live",
     )
-    return bool(found)
+    return bool(changed)

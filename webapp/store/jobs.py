@@ -7,7 +7,7 @@ answer for an older claim changes nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,18 @@ async def enqueue(
         run_at,
     )
     return bool(made)
+
+
+async def enqueue_many(connection: Connection, kind: str, wanted: Sequence[tuple[dict[str, Any], str]]) -> None:
+    """*wanted*: payloads with their unique keys, in one statement. What was queued before is left out."""
+    await connection.execute(
+        "INSERT INTO job (id, kind, payload, unique_key) SELECT w.id, $4, w.payload::jsonb, w.key "
+        "FROM unnest($1::uuid[], $2::text[], $3::text[]) AS w(id, payload, key) ON CONFLICT (unique_key) DO NOTHING",
+        [uuid7() for _ in wanted],
+        [json.dumps(payload) for payload, _ in wanted],
+        [key for _, key in wanted],
+        kind,
+    )
 
 
 async def claim(connection: Connection, kinds: Collection[str] | None = None, *, limit: int = 10) -> list[Job]:

@@ -94,8 +94,17 @@ async def export(connection: Connection, persons: tuple[UUID, ...]) -> dict[str,
         "JOIN event e ON e.id = s.event_id WHERE w.person_id = ANY($1) ORDER BY w.id",
         list(persons),
     )
+    invoices = await connection.fetch(
+        "SELECT i.order_id, i.series, i.label, i.issued_on, i.gross, i.net, i.tax, b.name AS billed_to FROM invoice i "
+        "JOIN person b ON b.id = i.person_id JOIN ticket_order o ON o.id = i.order_id WHERE o.person_id = ANY($1) "
+        "ORDER BY i.id",
+        list(persons),
+    )
     parts = {"people": people, "orders": orders, "tickets": tickets, "answers": answers, "payments": payments}
-    return {name: [dict(row) for row in rows] for name, rows in {**parts, "waiting_list": waiting}.items()}
+    return {
+        name: [dict(row) for row in rows]
+        for name, rows in {**parts, "invoices": invoices, "waiting_list": waiting}.items()
+    }
 
 
 async def erase(connection: Connection, persons: tuple[UUID, ...], actor: Actor) -> None:
@@ -109,6 +118,9 @@ async def erase(connection: Connection, persons: tuple[UUID, ...], actor: Actor)
     await connection.execute(
         "UPDATE waiting_entry SET state = 'gone', version = version + 1 WHERE person_id = ANY($1) AND state = 'waiting'",
         ids,
+    )
+    await connection.execute(
+        "DELETE FROM order_note n USING ticket_order o WHERE o.id = n.order_id AND o.person_id = ANY($1)", ids
     )
     await connection.execute("DELETE FROM invitation WHERE person_id = ANY($1)", ids)
     await connection.execute("DELETE FROM person WHERE id = ANY($1) AND kind = 'invited'", ids)

@@ -6,6 +6,7 @@ may do it to. A revoked row stays: scans keep saying which device made them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 from uuid import UUID
 
 from skep.webapp.ids import new_token, token_hash, uuid7
-from skep.webapp.store import audit
+from skep.webapp.store import audit, tombstones
 from skep.webapp.store.audit import Actor
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 DEVICE_SCOPES: Final[tuple[Scope, ...]] = ("checkin",)
 PREFIXES = {"team": "skt_", "device": "skd_"}  # who finds one in a log or a repository knows what it is
 
+_SHAPE = re.compile(r"sk[td]_[A-Za-z0-9_-]{43}")
 ENROLMENT_LIFETIME = timedelta(minutes=10)  # a code is read from a screen, not sent by mail
 TOUCH_AFTER = timedelta(minutes=5)
 
@@ -68,6 +70,11 @@ def _token(row: asyncpg.Record) -> Token:
         used_at=row["used_at"],
         revoked_at=row["revoked_at"],
     )
+
+
+def is_token(text: str) -> bool:
+    """Could it be one of ours?"""
+    return _SHAPE.fullmatch(text) is not None
 
 
 async def find(connection: Connection, secret: str) -> Token | None:
@@ -122,15 +129,16 @@ async def create(
 
 async def revoke(connection: Connection, token_id: UUID, member_id: UUID) -> bool:
     """False if there is none, or it was revoked before. Must run in a transaction."""
-    done = await connection.fetchval(
+    kind = await connection.fetchval(
         "UPDATE api_token SET revoked_at = clock_timestamp(), version = version + 1 "
-        "WHERE id = $1 AND revoked_at IS NULL RETURNING true",
+        "WHERE id = $1 AND revoked_at IS NULL RETURNING kind",
         token_id,
     )
-    if done:
+    if kind is not None:
+        await tombstones.bury(connection, "device" if kind == "device" else "token", token_id)
         await connection.execute("DELETE FROM idempotency WHERE token_id = $1", token_id)
         await audit.record(connection, Actor("member", member_id), "token revoked", "token", token_id, ("revoked_at",))
-    return bool(done)
+    return kind is not None
 
 
 async def offer_enrolment(connection: Connection, *, name: str, event_ids: Sequence[UUID], member_id: UUID) -> str:

@@ -13,7 +13,7 @@ from uuid import UUID
 from skep.webapp.i18n import Translator, dates
 from skep.webapp.ids import new_secret, new_token, secret_text, token_hash
 from skep.webapp.settings import Settings
-from skep.webapp.shop import catalog, tickets, waiting
+from skep.webapp.shop import calendars, catalog, tickets, waiting
 from skep.webapp.shop.tickets import Order
 from skep.webapp.store import events, invitations, members
 from skep.webapp.store.events import Event
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Letter:
     """One mail to one person. *facts* are pairs of label and value; *buttons* of label and address.
 
-    *attached*: orders whose tickets go with it, all of *event*. *because* says why it came.
+    *attached*: orders whose tickets go with it, all of *event*; *calendar* a calendar file. *because* says why it came.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Letter:
     buttons: tuple[tuple[str, str], ...] = ()
     event: Event | None = None
     attached: tuple[Order, ...] = field(default=())
+    calendar: str = ""
 
 
 class Letters:
@@ -54,6 +55,8 @@ class Letters:
         """Must not run in a transaction: links that it makes are committed before the letter leaves."""
         async with self._database.transaction() as connection:
             match kind:
+                case "mail.event_cancelled" if "entry" in payload:
+                    return await self._waited_in_vain(connection, UUID(payload["entry"]))
                 case "mail.waiting_joined" | "mail.waiting_offer":
                     return await self._waiting(connection, kind, UUID(payload["entry"]))
                 case "mail.invitation" | "mail.reset":
@@ -70,8 +73,8 @@ class Letters:
         if found is None:
             return None
         order, event, t = found
-        topic = _topic(kind, order)
-        if topic is None or (event.is_over and topic not in ("refund", "cancelled")):
+        topic = _topic(kind, order, event)
+        if topic is None or (event.is_over and topic not in ("refund", "cancelled", *HALTED)):
             return None
         title = event.title.text(t.language)
         words: dict[str, object] = {"event": title, "name": order.name, "code": order.code}
@@ -82,7 +85,11 @@ class Letters:
                 paragraphs = [t(f"mail.refund.{payload.get('reason', 'cancelled')}", **words)]
             case _:
                 paragraphs = [t(f"mail.{topic}.text", **words)]
-        if topic in ("refund", "cancelled") and order.owed_back:
+        if topic in HALTED and event.notice:
+            paragraphs.append(event.notice.text(t.language))
+        if topic == "moved" and order.cancellable:
+            paragraphs.append(t("mail.moved.back"))
+        if topic in ("refund", "cancelled", "off") and order.owed_back:
             paragraphs.append(t("order.owed", amount=t.money(order.owed_back, order.currency)))
         attached = (order,) if topic in ("paid", "changed") and order.has_tickets else ()
         if attached:
@@ -96,10 +103,22 @@ class Letters:
             paragraphs=tuple(paragraphs),
             because=t("mail.because.order", site=self._settings.display_name),
             facts=(*_transfer(order, event, t, topic), *_event_facts(event, t)),
-            buttons=((t("mail.button.order"), await self._order_link(connection, order.id)),),
+            buttons=(
+                (
+                    t("mail.button.confirm" if topic == "confirm" else "mail.button.order"),
+                    await self._order_link(connection, order.id),
+                ),
+            ),
             event=event,
             attached=attached,
+            calendar=await self._calendar(connection, event, t) if topic in HALTED else "",
         )
+
+    async def _calendar(self, connection: Connection, event: Event, t: Translator) -> str:
+        """As the event's page gives it: opened, it changes the entry that somebody has."""
+        offered = await catalog.load_one(connection, event.id, counted=False)
+        entry = (event, offered.sessions, f"{self._url}/events/{event.slug}")
+        return calendars.render([entry], t.language, self._settings.uid, offered.now)
 
     async def _again(self, connection: Connection, order_ids: list[UUID]) -> Letter | None:
         found = [entry for entry in [await _read(connection, order_id) for order_id in order_ids] if entry is not None]
@@ -137,7 +156,9 @@ class Letters:
         """A link of its own: the database holds hashes only, so none can be read from it."""
         token = secret_text(new_secret())
         await connection.execute(
-            "INSERT INTO order_link (token_sha256, order_id) VALUES ($1, $2)", token_hash(token), order_id
+            "INSERT INTO order_link (token_sha256, order_id, by_mail) VALUES ($1, $2, true)",
+            token_hash(token),
+            order_id,
         )
         return f"{self._url}/orders/{token}"
 
@@ -146,7 +167,7 @@ class Letters:
     async def _waiting(self, connection: Connection, kind: str, entry_id: UUID) -> Letter | None:
         entry = await waiting.entry(connection, entry_id)
         event = None if entry is None else await events.by_id(connection, entry.event_id)
-        if entry is None or event is None or event.is_over or not entry.email:
+        if entry is None or event is None or event.is_over or event.status != "live" or not entry.email:
             return None
         is_offer = kind == "mail.waiting_offer"
         if (is_offer and (entry.state != "offered" or entry.code is None)) or (
@@ -179,6 +200,26 @@ class Letters:
             because=t("mail.because.waiting", site=self._settings.display_name),
             facts=_event_facts(event, t),
             buttons=(button,),
+            event=event,
+        )
+
+    async def _waited_in_vain(self, connection: Connection, entry_id: UUID) -> Letter | None:
+        entry = await waiting.entry(connection, entry_id)
+        event = None if entry is None else await events.by_id(connection, entry.event_id)
+        if entry is None or event is None or event.status != "cancelled" or not entry.email:
+            return None
+        t = Translator(entry.language)
+        words: dict[str, object] = {"name": entry.name, "event": event.title.text(t.language)}
+        notice = (event.notice.text(t.language),) if event.notice else ()
+        return Letter(
+            name=entry.name,
+            address=entry.email,
+            language=t.language,
+            subject=t("mail.off.subject", **words),
+            heading=t("mail.off.subject", **words),
+            paragraphs=(t("mail.off.waiting", **words), *notice),
+            because=t("mail.because.waiting", site=self._settings.display_name),
+            facts=_event_facts(event, t),
             event=event,
         )
 
@@ -219,14 +260,23 @@ async def _read(connection: Connection, order_id: UUID) -> tuple[Order, Event, T
     return order, event, Translator(row["language"])
 
 
-def _topic(kind: str, order: Order) -> str | None:
-    """Which words: as the order stands now, not as it stood when the mail was queued."""
+HALTED = ("off", "postponed", "moved")
+
+
+def _topic(kind: str, order: Order, event: Event) -> str | None:
+    """Which words: as order and event stand now, not as they stood when the mail was queued."""
     match kind, order.state:
+        case "mail.event_cancelled", "cancelled":
+            return "off"
+        case "mail.event_postponed", "paid" | "pending":
+            return "postponed" if event.status == "postponed" else None
+        case "mail.event_moved", "paid" | "pending":
+            return "moved" if event.status == "live" else None
         case "mail.order_paid", "paid":
             return "paid"
         case "mail.order_placed", "pending":
-            return "transfer" if order.provider == "transfer" else "onsite"
-        case "mail.order_expired", "expired":
+            return {"transfer": "transfer", "by-mail": "confirm"}.get(order.provider, "onsite")
+        case "mail.order_expired", "expired" if order.provider != "by-mail":  # perhaps a robot's: one mail is enough
             return "expired"
         case "mail.tickets_changed", "paid" | "pending":
             return "changed"

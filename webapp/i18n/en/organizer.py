@@ -20,13 +20,6 @@ MESSAGES: dict[str, str] = {
     "picture.broken": "This file is damaged or incomplete. Save the picture anew and try again.",
     "picture.full": "The site’s pictures would take more than the {limit} MB of its plan. Remove others first, or "
     "ask for a larger plan.",
-    # Who organizes
-    "team.title": "Team",
-    "team.email": "Invite somebody",
-    "team.hint": "They get a mail with a link that works once, for seven days. Everybody here may do everything.",
-    "team.button": "Send the invitation",
-    "team.invited": "The invitation is on its way.",
-    "team.known": "There is already an account with this address.",
     # The organizers’ side
     "org.title": "Your events",
     "org.nav": "Organizer",
@@ -39,6 +32,7 @@ MESSAGES: dict[str, str] = {
     "org.summary.registered.other": "{count} registrations",
     "org.empty.title": "No events yet",
     "org.empty.text": "Describe your first event. It stays a draft until you publish it.",
+    "org.empty.given": "Nobody has given you an event yet. Ask an owner of this site.",
     "org.past": "Past events",
     "org.event": "Event",
     "org.date": "Date",
@@ -97,9 +91,17 @@ MESSAGES: dict[str, str] = {
     "edit.create": "Save draft",
     "edit.save": "Save changes",
     "edit.cancel": "Cancel",
-    "edit.stale": "Somebody else saved this event while you were editing. What you typed is below; nothing of it is "
-    "saved yet. Compare it with the current page, then save again to replace it.",
-    "edit.stale.link": "See what is saved now",
+    "edit.stale": "Somebody else saved this event while you were editing. What you typed is in the form; nothing of it is saved yet. Here is where both differ: change the form to what shall be, and save again.",
+    "edit.stale.same": "Somebody else saved this meanwhile, with the same content. Nothing is lost.",
+    "edit.stale.both": "Both versions",
+    "edit.stale.field": "Field",
+    "edit.stale.theirs": "Saved now",
+    "edit.stale.yours": "Yours",
+    "clone.title": "Copy the event",
+    "clone.text": "The copy is a draft with the same words, picture, tickets, places, questions and entrances. What was sold is not copied, and no codes.",
+    "clone.starts": "It starts",
+    "clone.starts.hint": "The first date. All others move with it.",
+    "clone.button": "Make the copy",
     # Notices after an action
     "notice.created": "Draft saved. Publish it when you are ready.",
     "notice.saved": "Changes saved.",

@@ -23,6 +23,9 @@ MESSAGES: dict[str, str] = {
     "outbox.kind.tickets_changed": "Ticket with a new name",
     "outbox.kind.tickets_again": "Tickets again",
     "outbox.kind.refund_owed": "Money back",
+    "outbox.kind.event_cancelled": "Event cancelled",
+    "outbox.kind.event_postponed": "Event postponed",
+    "outbox.kind.event_moved": "New date",
     "outbox.kind.waiting_joined": "Waiting list",
     "outbox.kind.waiting_offer": "Offer to the waiting list",
     "outbox.kind.invitation": "Invitation",
@@ -42,7 +45,6 @@ MESSAGES: dict[str, str] = {
     "reset.button": "Send the link",
     "reset.sent": "If this address has an account, a mail with a link is on its way. It works once, for a day.",
     "orders.resend": "Send tickets again",
-    "orders.resend.of": "Send the tickets of {code} again",
     "notice.orders.resent": "The tickets will be sent again to the address of the order.",
     # Why something could not be sent
     "outbox.why.auth": "The mail server does not accept SMTP_USER and its password ({code}).",

@@ -20,13 +20,6 @@ MESSAGES: dict[str, str] = {
     "picture.broken": "Ce fichier est abîmé ou incomplet. Enregistrez l’image à nouveau et réessayez.",
     "picture.full": "Les images du site dépasseraient les {limit} Mo de son offre. Retirez-en d’autres, ou "
     "demandez une offre plus grande.",
-    # Qui organise
-    "team.title": "Équipe",
-    "team.email": "Inviter quelqu’un",
-    "team.hint": "Un e-mail avec un lien valable une fois, pendant sept jours. Tout le monde ici peut tout faire.",
-    "team.button": "Envoyer l’invitation",
-    "team.invited": "L’invitation est en route.",
-    "team.known": "Il y a déjà un compte avec cette adresse.",
     # L’espace organisateur
     "org.title": "Vos événements",
     "org.nav": "Espace organisateur",
@@ -39,6 +32,7 @@ MESSAGES: dict[str, str] = {
     "org.summary.registered.other": "{count} inscriptions",
     "org.empty.title": "Pas encore d’événement",
     "org.empty.text": "Décrivez votre premier événement. Il reste un brouillon jusqu’à sa publication.",
+    "org.empty.given": "Aucun événement ne vous a été confié. Demandez à un propriétaire du site.",
     "org.past": "Événements passés",
     "org.event": "Événement",
     "org.date": "Date",
@@ -98,10 +92,17 @@ MESSAGES: dict[str, str] = {
     "edit.create": "Enregistrer le brouillon",
     "edit.save": "Enregistrer",
     "edit.cancel": "Annuler",
-    "edit.stale": "Quelqu’un d’autre a enregistré cet événement pendant que vous le modifiiez. Votre saisie est "
-    "ci-dessous et n’est pas encore enregistrée. Comparez-la à la page actuelle, puis enregistrez de nouveau pour la "
-    "remplacer.",
-    "edit.stale.link": "Voir ce qui est enregistré",
+    "edit.stale": "Quelqu’un d’autre a enregistré ceci pendant que vous le modifiiez. Votre saisie est dans le formulaire et n’est pas encore enregistrée. Voici où les deux diffèrent : corrigez le formulaire, puis enregistrez de nouveau.",
+    "edit.stale.same": "Quelqu’un d’autre a enregistré ceci entre-temps, avec le même contenu. Rien n’est perdu.",
+    "edit.stale.both": "Les deux versions",
+    "edit.stale.field": "Champ",
+    "edit.stale.theirs": "Enregistré",
+    "edit.stale.yours": "Le vôtre",
+    "clone.title": "Copier l’événement",
+    "clone.text": "La copie est un brouillon avec les mêmes mots, image, billets, places, questions et entrées. Ce qui est vendu n’est pas copié, ni les codes.",
+    "clone.starts": "Elle commence",
+    "clone.starts.hint": "La première date. Toutes les autres suivent.",
+    "clone.button": "Faire la copie",
     # Après une action
     "notice.created": "Brouillon enregistré. Publiez-le quand vous serez prêt.",
     "notice.saved": "Modifications enregistrées.",

@@ -23,6 +23,9 @@ MESSAGES: dict[str, str] = {
     "outbox.kind.tickets_changed": "Billet au nouveau nom",
     "outbox.kind.tickets_again": "Billets, à nouveau",
     "outbox.kind.refund_owed": "Remboursement",
+    "outbox.kind.event_cancelled": "Événement annulé",
+    "outbox.kind.event_postponed": "Événement reporté",
+    "outbox.kind.event_moved": "Nouvelle date",
     "outbox.kind.waiting_joined": "Liste d’attente",
     "outbox.kind.waiting_offer": "Offre à la liste d’attente",
     "outbox.kind.invitation": "Invitation",
@@ -44,7 +47,6 @@ MESSAGES: dict[str, str] = {
     "reset.sent": "Si cette adresse a un compte, un e-mail avec un lien est en route. Il sert une fois, pendant un "
     "jour.",
     "orders.resend": "Renvoyer les billets",
-    "orders.resend.of": "Renvoyer les billets de {code}",
     "notice.orders.resent": "Les billets vont être renvoyés à l’adresse de la commande.",
     # Pourquoi un envoi a échoué
     "outbox.why.auth": "Le serveur de mail n’accepte pas SMTP_USER et son mot de passe ({code}).",

@@ -1,0 +1,61 @@
+"""Événements annulés, reportés ou déplacés : les pages des organisateurs, et ce que lisent leurs invités."""
+
+from __future__ import annotations
+
+MESSAGES: dict[str, str] = {
+    "tabs.label": "Cet événement",
+    "tabs.event": "Aperçu",
+    "org.cancelled": "Annulé",
+    "org.postponed": "Reporté",
+    "manage.halted.cancelled": "L’événement est annulé. Sa page le dit.",
+    "manage.halted.postponed": "L’événement est reporté. Sa page le dit.",
+    "halt.title": "En cas d’imprévu",
+    "halt.text": "Vous voyez ce qui va se passer, et pour combien de personnes, avant que rien ne se passe.",
+    "halt.cancel": "Annuler l’événement",
+    "halt.postpone": "Reporter l’événement",
+    "halt.date": "Fixer la nouvelle date",
+    "halt.effect": "Ce qui va se passer",
+    "halt.effect.page": "La page reste et dit que l’événement est annulé. Plus rien n’est vendu.",
+    "halt.effect.tickets.one": "{count} billet n’est plus valable.",
+    "halt.effect.tickets.other": "{count} billets ne sont plus valables.",
+    "halt.effect.owed.one": "{amount} sont à rembourser pour {count} commande. Vous la trouvez dans la liste des "
+    "commandes, et remboursez vous-même.",
+    "halt.effect.owed.other": "{amount} sont à rembourser pour {count} commandes. Vous les trouvez dans la liste des "
+    "commandes, et remboursez vous-même.",
+    "halt.effect.waiting.one": "La liste d’attente prend fin, avec {count} personne.",
+    "halt.effect.waiting.other": "La liste d’attente prend fin, avec {count} personnes.",
+    "halt.effect.mails.one": "{count} e-mail est envoyé, dans la langue de qui le lit.",
+    "halt.effect.mails.other": "{count} e-mails sont envoyés, chacun dans la langue de qui le lit.",
+    "halt.effect.calendar": "Les agendas qui suivent l’événement le montrent annulé.",
+    "halt.effect.postponed": "Sans date encore, la page le dit et ne vend rien. Avec une nouvelle date, la vente continue.",
+    "halt.effect.good.one": "{count} billet reste valable.",
+    "halt.effect.good.other": "{count} billets restent valables.",
+    "halt.effect.dates": "Les agendas qui suivent l’événement montrent la nouvelle date.",
+    "halt.when": "La nouvelle date",
+    "halt.when.later": "N’est pas encore connue",
+    "halt.when.now": "Est connue : voir ci-dessous",
+    "halt.dates": "Nouvelles dates",
+    "halt.dates.hint": "Seulement si elles sont connues.",
+    "halt.notice": "Un mot à vos invités",
+    "halt.notice.hint": "Pourquoi, et ce qu’il faut savoir. Il est dans l’e-mail et sur la page. Peut rester vide.",
+    "halt.cancel.button": "Annuler l’événement pour de bon",
+    "halt.postpone.button": "Enregistrer et prévenir tout le monde",
+    "halt.keep": "Ne rien changer",
+    "halt.final": "Il n’y a pas de retour en arrière.",
+    "wrong.halt.date": "Dites si la nouvelle date est connue.",
+    "notice.cancelled": "L’événement est annulé. Tout le monde est prévenu par e-mail.",
+    "notice.postponed": "L’événement est reporté. Tout le monde est prévenu par e-mail.",
+    "notice.moved": "La nouvelle date est fixée. Tout le monde est prévenu par e-mail.",
+    "notice.unchanged": "Rien n’a changé : c’était déjà ainsi.",
+    "mail.off.subject": "L’événement est annulé : {event}",
+    "mail.off.text": "{name}, nous sommes désolés : « {event} » n’aura pas lieu. Vos billets de la commande {code} ne "
+    "sont plus valables.",
+    "mail.off.waiting": "{name}, nous sommes désolés : « {event} » n’aura pas lieu. La liste d’attente a pris fin.",
+    "mail.postponed.subject": "Reporté : {event}",
+    "mail.postponed.text": "{name}, « {event} » ne peut pas avoir lieu comme prévu. La nouvelle date n’est pas encore "
+    "connue ; vos billets de la commande {code} resteront valables, et nous vous écrirons dès que nous le saurons.",
+    "mail.moved.subject": "Nouvelle date : {event}",
+    "mail.moved.text": "{name}, « {event} » a une nouvelle date. Vos billets de la commande {code} restent valables.",
+    "mail.moved.back": "Si vous ne pouvez pas venir, vous pouvez rendre des billets sur la page de votre commande, ou "
+    "nous écrire.",
+}

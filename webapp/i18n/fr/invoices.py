@@ -1,0 +1,56 @@
+"""Factures et avoirs, et qui vend."""
+
+from __future__ import annotations
+
+MESSAGES: dict[str, str] = {
+    # Imprimé
+    "invoice.title.invoice": "Facture",
+    "invoice.title.credit": "Avoir",
+    "invoice.number": "Numéro",
+    "invoice.date": "Date",
+    "invoice.order": "Commande",
+    "invoice.supplied": "Date de l’événement",
+    "invoice.corrects": "Annule la facture",
+    "invoice.paid": "Payé",
+    "invoice.vat": "N° de TVA {number}",
+    "invoice.buyer": "Facturé à",
+    "invoice.head.what": "Désignation",
+    "invoice.head.count": "Nombre",
+    "invoice.head.unit": "Prix",
+    "invoice.head.tax": "Taxe",
+    "invoice.head.gross": "Montant",
+    "invoice.rate": "À {rate}",
+    "invoice.rate.net": "hors taxe {amount}",
+    "invoice.rate.tax": "taxe {amount}",
+    "invoice.net": "Hors taxe",
+    "invoice.tax": "Taxe",
+    "invoice.gross": "Total",
+    # Pages
+    "invoice.download": "{kind} {label} en PDF",
+    "seller.title": "Factures",
+    "seller.lead": "Qui vend. Avec cela, chaque commande payée reçoit une facture, numérotée sans lacune par année, et ce "
+    "qui est annulé un avoir. Les acheteurs les trouvent sur la page de leur commande.",
+    "seller.none": "Aucune facture n’est encore établie. Dites d’abord qui vend.",
+    "seller.settings": "Qui vend",
+    "seller.legal": "Nom",
+    "seller.legal.hint": "Tel qu’il est enregistré.",
+    "seller.address": "Adresse",
+    "seller.vat": "Numéro de TVA",
+    "seller.vat.hint": "Laissez vide s’il n’y en a pas.",
+    "seller.footer": "En bas de page",
+    "seller.footer.hint": "Banque, registre, ou pourquoi il n’y a pas de taxe.",
+    "seller.prefix": "Devant le numéro",
+    "seller.prefix.hint": "Par exemple ACME-, pour ACME-2026-0001. Lettres, chiffres et traits d’union.",
+    "seller.frozen": "Les factures déjà établies restent ce qu’elles sont.",
+    "seller.save": "Enregistrer",
+    "seller.saved": "C’est enregistré. Les commandes payées désormais reçoivent une facture.",
+    "seller.stale": "Quelqu’un d’autre a modifié ceci entre-temps. Votre saisie est ci-dessous ; enregistrez de nouveau "
+    "pour remplacer la sienne.",
+    "seller.year": "Année",
+    "seller.list": "Ce qui a été établi",
+    "seller.list.empty": "Rien n’a été établi en {year}.",
+    "seller.csv": "Exporter en CSV",
+    "wrong.seller.name": "Indiquez le nom de qui vend.",
+    "wrong.seller.address": "Indiquez l’adresse de qui vend.",
+    "wrong.seller.prefix": "Employez seulement des lettres, des chiffres et des traits d’union, 12 au plus.",
+}
