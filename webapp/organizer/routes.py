@@ -10,6 +10,7 @@ from skep.webapp.organizer import (
     clone,
     dashboard,
     door,
+    doors,
     editor,
     exports,
     figures,
@@ -32,6 +33,7 @@ from skep.webapp.organizer import (
     reset,
     site_options,
     team,
+    webhooks,
 )
 
 routes = [
@@ -42,6 +44,7 @@ routes = [
     *clone.routes,
     *dashboard.routes,
     *door.routes,
+    *doors.routes,
     *editor.routes,
     *exports.routes,
     *figures.routes,
@@ -64,4 +67,5 @@ routes = [
     *reset.routes,
     *site_options.routes,
     *team.routes,
+    *webhooks.routes,
 ]

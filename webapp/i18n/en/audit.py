@@ -35,10 +35,7 @@ MESSAGES: dict[str, str] = {
     "audit.kind.enrolment": "Device",
     "audit.kind.checkin": "Check-in",
     "audit.kind.job": "Job",
-    "audit.kind.checkin_list": "Entrance",
     # What was done
-    "audit.check-in-list-made": "Entrance added",
-    "audit.check-in-list-removed": "Entrance removed",
     "audit.event-changed": "Event changed",
     "audit.team-token-made": "Token made",
     "audit.device-token-made": "Device signed in",

@@ -92,7 +92,6 @@ MESSAGES: dict[str, str] = {
     "edit.save": "Save changes",
     "edit.cancel": "Cancel",
     "edit.stale": "Somebody else saved this event while you were editing. What you typed is in the form; nothing of it is saved yet. Here is where both differ: change the form to what shall be, and save again.",
-    "edit.stale.link": "See what is saved now",
     "edit.stale.same": "Somebody else saved this meanwhile, with the same content. Nothing is lost.",
     "edit.stale.both": "Both versions",
     "edit.stale.field": "Field",

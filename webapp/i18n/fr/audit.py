@@ -35,10 +35,7 @@ MESSAGES: dict[str, str] = {
     "audit.kind.enrolment": "Appareil",
     "audit.kind.checkin": "Entrée",
     "audit.kind.job": "Tâche",
-    "audit.kind.checkin_list": "Entrée (liste)",
     # Ce qui a été fait
-    "audit.check-in-list-made": "Entrée ajoutée",
-    "audit.check-in-list-removed": "Entrée retirée",
     "audit.event-changed": "Événement modifié",
     "audit.team-token-made": "Jeton créé",
     "audit.device-token-made": "Appareil connecté",

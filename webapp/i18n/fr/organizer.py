@@ -93,7 +93,6 @@ MESSAGES: dict[str, str] = {
     "edit.save": "Enregistrer",
     "edit.cancel": "Annuler",
     "edit.stale": "Quelqu’un d’autre a enregistré ceci pendant que vous le modifiiez. Votre saisie est dans le formulaire et n’est pas encore enregistrée. Voici où les deux diffèrent : corrigez le formulaire, puis enregistrez de nouveau.",
-    "edit.stale.link": "Voir ce qui est enregistré",
     "edit.stale.same": "Quelqu’un d’autre a enregistré ceci entre-temps, avec le même contenu. Rien n’est perdu.",
     "edit.stale.both": "Les deux versions",
     "edit.stale.field": "Champ",
