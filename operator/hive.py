@@ -57,6 +57,8 @@ ANSWERS = frozenset(
 STOP_S = 1.0  # for what is in hand, when told to stop: a follower waits for the lease
 SURVEY_QUIET_S = 0.05  # revisions and approvals that arrive together are surveyed together
 
+OWN_HOST = "operator"  # as the edge knows it on the control network: swarm/skep.yml
+
 
 class Hive:
     """One operator. `run` returns after `stop`, or raises what nobody could handle.
@@ -211,7 +213,8 @@ class Hive:
         """What Traefik polls every two seconds; made anew only when a record changed."""
         records_now = frozenset((config.id, config.version) for config in self.world.of_kind("record"))
         if self._fallback is None or self._fallback[0] != records_now:
-            self._fallback = (records_now, fallback.configuration(self._roster.all().values()))
+            pages = f"http://{OWN_HOST}:{self.settings.http_port}"
+            self._fallback = (records_now, fallback.configuration(self._roster.all().values(), pages=pages))
         return self._fallback[1]
 
     # Seeing

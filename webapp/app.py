@@ -12,7 +12,7 @@ from skep.webapp.bounded.parent import Children
 from skep.webapp.cache.client import Cache
 from skep.webapp.cache.tally import Tally
 from skep.webapp.cache.wakeup import Ringer
-from skep.webapp.http import assets, middleware, probes
+from skep.webapp.http import assets, metrics, middleware, probes
 from skep.webapp.http.api_state import API_STATE, ApiState
 from skep.webapp.http.assets import Assets
 from skep.webapp.http.drain import Drain
@@ -25,6 +25,7 @@ from skep.webapp.http.keys import (
     KEPT,
     LIMITS,
     MEDIA,
+    METRICS,
     PAGES,
     PASSWORDS,
     PROVIDERS,
@@ -32,6 +33,7 @@ from skep.webapp.http.keys import (
     SETTINGS,
     Limits,
 )
+from skep.webapp.http.metrics import Metrics
 from skep.webapp.http.pages import Pages
 from skep.webapp.http.proxies import Proxies
 from skep.webapp.http.ratelimit import RateLimiter
@@ -52,7 +54,7 @@ QUARTER_HOUR_S = 900.0
 def build_app(settings: Settings) -> web.Application:
     """Must be called inside the running event loop."""
     app = web.Application(
-        middlewares=[middleware.visit, middleware.edge, middleware.own_forms, drop_after_changes],
+        middlewares=[metrics.measure, middleware.visit, middleware.edge, middleware.own_forms, drop_after_changes],
         client_max_size=MAX_BODY_BYTES,
     )
     app[SETTINGS] = settings
@@ -74,6 +76,7 @@ def build_app(settings: Settings) -> web.Application:
         files=RateLimiter(30, QUARTER_HOUR_S),  # of one order; each costs a process
     )
     cache = None if settings.cache is None else Cache(settings.cache)
+    app[METRICS] = Metrics()
     app[KEPT] = KeptPages(cache)
     app[API_STATE] = ApiState()
     app.on_response_prepare.append(middleware.add_headers)
@@ -82,7 +85,7 @@ def build_app(settings: Settings) -> web.Application:
         _share(app, cache)
     if settings.worker == "child":
         app.cleanup_ctx.append(_worker)
-    for table in (probes.routes, assets.routes, site.routes, organizer.routes):
+    for table in (probes.routes, metrics.routes, assets.routes, site.routes, organizer.routes):
         app.add_routes(table)
     app.add_routes(api.routes())
     return app
@@ -99,9 +102,8 @@ def _share(app: web.Application, cache: Cache) -> None:
     tally = Tally(cache)
     for field in fields(Limits):
         getattr(app[LIMITS], field.name).share(field.name, tally)
-    for field in fields(ApiState):
-        if isinstance(limit := getattr(app[API_STATE], field.name), RateLimiter):
-            limit.share(f"api_{field.name}", tally)
+    for name in ("by_address", "wrong_tokens"):  # not those of a token: a door's scans are nobody else's business
+        getattr(app[API_STATE], name).share(f"api_{name}", tally)
     if app[SETTINGS].worker == "service":
         app[DATABASE].on_commit = Ringer(cache).notice
 

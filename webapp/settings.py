@@ -122,10 +122,18 @@ class Settings:
     media_mb: int
     quotas: Quotas
     mail: MailSettings | None  # None: no mail can be sent, and what is to be sent waits
+    metrics_token_file: Path
     unknown: tuple[str, ...]  # the tenant's settings that this image ignores; said once in the log
     host: str | None  # None: every address of the task
     port: int
     revision: str
+
+    def metrics_token(self) -> str | None:
+        """What a scraper from elsewhere must bring; None: nobody may. Read anew: it may be rotated."""
+        try:
+            return _secret(self.metrics_token_file)
+        except SettingsInvalid:
+            return None
 
     @property
     def web_database(self) -> DatabaseSettings:
@@ -174,6 +182,7 @@ class Settings:
             media_mb=_media_mb(tenant, quotas),
             quotas=quotas,
             mail=_mail(tenant, secrets_dir, url, document.text("displayName"), env.get("SKEP_MAIL_DIR") or None),
+            metrics_token_file=secrets_dir / "metrics-token",
             unknown=tuple(sorted(tenant.keys() - KNOWN_TENANT_SETTINGS)),
             host=env.get("SKEP_HOST") or None,
             port=_port(env.get("SKEP_PORT") or "8080"),

@@ -18,6 +18,8 @@ from skep.operator.errors import SkepError
 from skep.operator.hive import Hive
 from skep.operator.keys import RootKey
 from skep.operator.loop.clock import SystemClock
+from skep.operator.reconcilers import closed_page
+from skep.operator.reconcilers.fallback import PAGE_PATH
 from skep.operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -97,7 +99,11 @@ def pages(hive: Hive) -> web.Application:
             return web.Response(status=503, text="the first full list has not been read yet\n")
         return web.json_response(hive.fallback_routes())
 
+    async def closed(request: web.Request) -> web.Response:
+        text = closed_page.page(request.headers.get("Accept-Language", ""))
+        return web.Response(status=503, body=text.encode(), headers=closed_page.HEADERS)
+
     app = web.Application()
-    app.add_routes([web.get("/edge/fallback", fallback)])
+    app.add_routes([web.get("/edge/fallback", fallback), web.get(PAGE_PATH, closed)])
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", exposition)])
     return app

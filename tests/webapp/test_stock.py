@@ -239,7 +239,7 @@ async def test_a_pool_that_was_limited_a_moment_ago_is_locked_on_the_next_try(
     database: Database, eyes: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sample = await make_event(eyes, capacity=None)
-    choose = carts.lock_keys
+    choose = carts.keys_to_add
     rounds = 0
 
     async def stale(*arguments: object) -> set[int]:
@@ -250,7 +250,7 @@ async def test_a_pool_that_was_limited_a_moment_ago_is_locked_on_the_next_try(
             await offers.resize_pool(eyes, sample.pool, 1)
         return keys
 
-    monkeypatch.setattr(carts, "lock_keys", stale)
+    monkeypatch.setattr(carts, "keys_to_add", stale)
     (note,) = await carts.add(database, sample.event, make_buyer(), {sample.type: 3})
     assert (rounds, note.kind, note.number) == (2, "fewer", 2)
 

@@ -11,9 +11,9 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar, cast
 
 from aiohttp import web
 
@@ -29,6 +29,7 @@ EDITS = "edits"
 EDITS_KEPT_MS = 10_000  # longer than any page lives: a number that begins anew is a change too
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
+T = TypeVar("T")
 Key: TypeAlias = tuple[str, str, bool]
 
 
@@ -44,13 +45,15 @@ class KeptPages:
         self._cache = cache
         self._clock = clock
         self._pages: dict[Key, Page | asyncio.Future[None]] = {}
+        self._facts: dict[Hashable, tuple[float, object]] = {}
+        self._changes = 0  # heard of so far
         self._edits: Reply = None
         self._looked_at = float("-inf")
         self._tasks: set[asyncio.Task[None]] = set()
 
     def drop(self) -> None:
         """Something was changed: nobody sees a page again that was begun before."""
-        self._pages.clear()
+        self._forget()
         if self._cache is not None:
             self._in_background(self._tell(self._cache))
 
@@ -83,6 +86,28 @@ class KeptPages:
                 del self._pages[key]
             being_made.set_result(None)
 
+    async def fact(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        """What *read* found within the last 2 s, of things that organizers write and nobody's cookie changes.
+
+        For who is buying: what is stored in the end is read again there.
+        """
+        self._look()
+        found = self._facts.get(key)
+        if found is not None and self._clock() - found[0] < LIFETIME_S:
+            return cast("T", found[1])
+        began, changes = self._clock(), self._changes
+        value = await read()
+        if changes == self._changes:
+            self._facts[key] = (began, value)
+            while len(self._facts) > MAX_PAGES:
+                self._facts.pop(next(iter(self._facts)))
+        return value
+
+    def _forget(self) -> None:
+        self._pages.clear()
+        self._facts.clear()
+        self._changes += 1
+
     def _look(self) -> None:
         now = self._clock()
         if self._cache is not None and now - self._looked_at >= LOOK_S:
@@ -94,7 +119,7 @@ class KeptPages:
             (edits,) = await cache.ask(("GET", cache.key(EDITS)))
             if edits != self._edits:
                 self._edits = edits
-                self._pages.clear()
+                self._forget()
 
     async def _tell(self, cache: Cache) -> None:
         with contextlib.suppress(CacheAway):
@@ -122,16 +147,16 @@ def kept(handler: Handler) -> Handler:
 
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-NO_EDITS = ("/events/", "/api/v1/checkin-lists/")
 
 
 @web.middleware
 async def drop_after_changes(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """What buyers and doors do is not an edit: the places they take are shown 2 s later."""
+    """What buyers and doors do is no edit: the places that are taken are shown 2 s later. Of the API only PATCH edits a page."""
     try:
         return await handler(request)
     finally:
-        if request.method not in SAFE_METHODS and not request.path.startswith(NO_EDITS):
+        is_no_edit = request.path.startswith(("/events/", "/api/")) and request.method != "PATCH"
+        if request.method not in SAFE_METHODS and not is_no_edit:
             request.app[KEPT].drop()

@@ -22,6 +22,7 @@ from skep.webapp.store.pool import Database
 if TYPE_CHECKING:
     from skep.webapp.http.assets import Assets
     from skep.webapp.http.kept import KeptPages
+    from skep.webapp.http.metrics import Metrics
     from skep.webapp.http.pages import Pages
     from skep.webapp.store.members import SignedIn
 
@@ -79,5 +80,6 @@ MEDIA: web.AppKey[Media] = web.AppKey("media")
 PROVIDERS: web.AppKey[tuple[Provider, ...]] = web.AppKey("providers")
 PAGES: web.AppKey[Pages] = web.AppKey("pages")
 ASSETS: web.AppKey[Assets] = web.AppKey("assets")
+METRICS: web.AppKey[Metrics] = web.AppKey("metrics")
 KEPT: web.AppKey[KeptPages] = web.AppKey("kept")
 VISIT = web.RequestKey("visit", Visit)

@@ -11,6 +11,7 @@ from aiohttp import web
 from skep.webapp.errors import Busy, DatabaseDown
 from skep.webapp.http import problems
 from skep.webapp.http.keys import DRAIN, PAGES, PROXIES, SETTINGS, VISIT, Visit
+from skep.webapp.http.metrics import PATH as METRICS_PATH
 from skep.webapp.http.probes import PROBE_PATHS
 from skep.webapp.http.security import is_own_form, security_headers
 from skep.webapp.i18n import Translator, negotiate
@@ -22,6 +23,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CHECKIN_PAGE = "/checkin/"  # the one page that may ask for the camera
 TENANT_HEADER = "X-Skep-Tenant"
 RETRY_AFTER_S = 5
+FOR_THE_PLATFORM = PROBE_PATHS | {METRICS_PATH}  # asked at our own address; each says who may
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -59,7 +61,7 @@ async def visit(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     """421 for what was not sent to this tenant: our address may have been a neighbour's a second ago."""
     settings = request.app[SETTINGS]
-    if request.path not in PROBE_PATHS and request.headers.get(TENANT_HEADER) != settings.uid:
+    if request.path not in FOR_THE_PLATFORM and request.headers.get(TENANT_HEADER) != settings.uid:
         raise web.HTTPMisdirectedRequest
     return await handler(request)
 

@@ -16,6 +16,7 @@ from skep.webapp.http.assets import Assets
 from skep.webapp.http.keys import VISIT
 from skep.webapp.i18n import NAMES, dates
 from skep.webapp.settings import Settings
+from skep.webapp.store.texts import paragraphs
 
 TEMPLATES_DIR = Path(__file__).parent.parent / "templates"
 PUBLIC = "no-cache"  # keep it, but ask each time: an edited event is seen at once
@@ -61,14 +62,3 @@ def page_number(request: web.Request) -> int:
     """`?page=`, from 1. Whatever is no number is the first page."""
     text = request.query.get("page", "1")
     return min(MAX_PAGE, max(1, int(text))) if text.isascii() and text.isdigit() and len(text) < 6 else 1
-
-
-def paragraphs(text: str) -> list[list[str]]:
-    """Lines grouped into paragraphs: a blank line starts a new one."""
-    groups: list[list[str]] = [[]]
-    for line in text.splitlines():
-        if line.strip():
-            groups[-1].append(line.rstrip())
-        elif groups[-1]:
-            groups.append([])
-    return [group for group in groups if group]

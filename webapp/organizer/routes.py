@@ -26,6 +26,7 @@ from skep.webapp.organizer import (
     privacy,
     quarantine,
     reset,
+    site_options,
     team,
     webhooks,
 )
@@ -54,6 +55,7 @@ routes = [
     *privacy.routes,
     *quarantine.routes,
     *reset.routes,
+    *site_options.routes,
     *team.routes,
     *webhooks.routes,
 ]

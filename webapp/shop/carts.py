@@ -117,12 +117,12 @@ async def add(
     """
 
     async def keys(connection: Connection) -> set[int]:
-        cart = await find(connection, event_id, buyer)
+        found = await keys_to_add(connection, event_id, buyer, wanted)
         voucher = await vouchers.find(connection, event_id, code) if code else None
-        return await lock_keys(connection, cart, wanted, voucher)
+        return found | ({stock.voucher_key(voucher.id)} if voucher else set())
 
     async def work(connection: Connection, locked: set[int]) -> tuple[Note, ...]:
-        cart = await _open(connection, event_id, buyer)
+        cart, is_new = await _open(connection, event_id, buyer)
         catalog = await catalogs.load_one(connection, event_id, except_cart=cart.id)
         require_locks(catalog, cart, wanted, locked)
         cart, notes = await recheck(connection, cart, catalog)
@@ -130,7 +130,8 @@ async def add(
         _refuse_what_may_not_be(catalog, cart, wanted, voucher)
         taken, fewer = await _take(connection, cart, catalog, wanted, voucher)
         if taken or cart.holds:
-            await renew(connection, cart)
+            if not is_new:
+                await renew(connection, cart)
         else:
             await connection.execute("DELETE FROM cart WHERE id = $1", cart.id)
         return notes + fewer
@@ -209,13 +210,28 @@ async def recheck(connection: Connection, cart: Cart, catalog: Catalog) -> tuple
     return replace(cart, holds=tuple(kept)), notes
 
 
-async def _open(connection: Connection, event_id: UUID, buyer: str) -> Cart:
-    """The browser's cart, made if there is none; its row stays ours until the transaction ends."""
+# What `lock_keys` finds, for wanted types and the cart of a browser, in one statement.
+_KEYS = """
+WITH held AS (SELECT h.type_id, h.voucher_id FROM cart c JOIN cart_hold h ON h.cart_id = c.id
+              WHERE c.buyer_sha256 = $2 AND c.event_id = $3)
+SELECT p.id AS pool, NULL AS voucher FROM stock_pool p WHERE p.size IS NOT NULL AND p.id IN (
+    SELECT tp.pool_id FROM ticket_type_pool tp WHERE tp.type_id = ANY($1) OR tp.type_id IN (SELECT type_id FROM held))
+UNION ALL SELECT NULL, voucher_id FROM held WHERE voucher_id IS NOT NULL
+"""
+
+
+async def keys_to_add(connection: Connection, event_id: UUID, buyer: str, wanted: Mapping[UUID, int]) -> set[int]:
+    rows = await connection.fetch(_KEYS, list(wanted), token_hash(buyer), event_id)
+    return {stock.pool_key(row["pool"]) if row["pool"] else stock.voucher_key(row["voucher"]) for row in rows}
+
+
+async def _open(connection: Connection, event_id: UUID, buyer: str) -> tuple[Cart, bool]:
+    """The browser's cart, and whether it was made just now; its row stays ours until the transaction ends."""
     row = await connection.fetchrow(
         "INSERT INTO cart (id, event_id, buyer_sha256, expires_at, renew_until) "
         "VALUES ($1, $2, $3, clock_timestamp() + $4::interval, clock_timestamp() + $5::interval) "
         "ON CONFLICT (buyer_sha256, event_id) DO UPDATE SET version = cart.version + 1 "
-        "RETURNING id, event_id, expires_at, expires_at - clock_timestamp() AS remaining",
+        "RETURNING id, event_id, expires_at, expires_at - clock_timestamp() AS remaining, xmax = 0 AS is_new",
         uuid7(),
         event_id,
         token_hash(buyer),
@@ -223,7 +239,9 @@ async def _open(connection: Connection, event_id: UUID, buyer: str) -> Cart:
         RENEWAL_CAP,
     )
     assert row is not None  # noqa: S101 (the insert or the update returns one)
-    return Cart(**dict(row), holds=await _holds(connection, row["id"]))
+    is_new: bool = row["is_new"]  # nobody else ever wrote this row: it has no holds
+    holds = () if is_new else await _holds(connection, row["id"])
+    return Cart(row["id"], row["event_id"], row["expires_at"], row["remaining"], holds), is_new
 
 
 async def renew(connection: Connection, cart: Cart) -> None:

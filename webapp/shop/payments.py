@@ -23,12 +23,17 @@ if TYPE_CHECKING:
     from skep.webapp.store.audit import Actor
     from skep.webapp.store.pool import Connection, Database
 
+CONFIRM_WITHIN = timedelta(hours=2)
+
 Outcome = Literal["paid", "unchanged", "refused", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a provider needs to say whether and until when: *amount* in minor units, *ends_at* of the last session."""
+    """What a provider needs to say whether and until when: *amount* in minor units, *ends_at* of the last session.
+
+    *confirms_free*: free tickets count once the buyer has answered a mail.
+    """
 
     amount: int
     currency: str
@@ -37,6 +42,7 @@ class Terms:
     transfer_details: str
     transfer_days: int
     ends_at: datetime
+    confirms_free: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +75,31 @@ class Free:
     name = "free"
 
     def offers(self, terms: Terms) -> bool:
-        return terms.amount == 0
+        return terms.amount == 0 and not terms.confirms_free
 
     def first_state(self) -> PaymentState:
         return PaymentState.CONFIRMED
 
     def due_at(self, terms: Terms, now: datetime) -> datetime | None:
         return None
+
+    async def begin(self, payment: PaymentRef) -> str | None:
+        return None
+
+
+class ByMail:
+    """Nothing to pay, but to say yes by a link that only the address's owner has: robots take no places for long."""
+
+    name = "by-mail"
+
+    def offers(self, terms: Terms) -> bool:
+        return terms.amount == 0 and terms.confirms_free
+
+    def first_state(self) -> PaymentState:
+        return PaymentState.PENDING
+
+    def due_at(self, terms: Terms, now: datetime) -> datetime | None:
+        return min(now + CONFIRM_WITHIN, terms.ends_at)
 
     async def begin(self, payment: PaymentRef) -> str | None:
         return None
@@ -117,7 +141,7 @@ class Transfer:
         return None
 
 
-BUILT_IN: tuple[Provider, ...] = (Free(), OnSite(), Transfer())
+BUILT_IN: tuple[Provider, ...] = (Free(), ByMail(), OnSite(), Transfer())
 
 
 def end_of_day(now: datetime, days: int, timezone: str) -> datetime:

@@ -92,6 +92,17 @@ async def by_link(connection: Connection, token: str) -> Order | None:
     return None if row is None else (await _with_tickets(connection, [row]))[0]
 
 
+async def to_confirm(connection: Connection, token: str) -> UUID | None:
+    """The payment that the reader of this link may confirm: a free one that waits, and the link came by mail."""
+    found: UUID | None = await connection.fetchval(
+        "SELECT y.id FROM order_link l JOIN ticket_order o ON o.id = l.order_id AND o.state = 'pending' "
+        "JOIN payment y ON y.order_id = o.id AND y.provider = 'by-mail' AND y.state = 'pending' "
+        "WHERE l.token_sha256 = $1 AND l.by_mail",
+        token_hash(token),
+    )
+    return found
+
+
 async def by_id(connection: Connection, event_id: UUID, order_id: UUID) -> Order | None:
     row = await connection.fetchrow(f"{_SELECT} WHERE o.event_id = $1 AND o.id = $2", event_id, order_id)
     return None if row is None else (await _with_tickets(connection, [row]))[0]

@@ -11,7 +11,7 @@ from uuid import UUID
 from aiohttp import web
 
 from skep.webapp.http.forms import NAME_LIMIT, Form, read_form
-from skep.webapp.http.keys import DATABASE, LIMITS, PAGES, PROVIDERS, SETTINGS, VISIT
+from skep.webapp.http.keys import DATABASE, KEPT, LIMITS, PAGES, PROVIDERS, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.i18n import dates
 from skep.webapp.shop import answers, carts, catalog, orders
@@ -23,8 +23,8 @@ from skep.webapp.shop.payments import Provider, Terms
 from skep.webapp.shop.refusal import Refused
 from skep.webapp.site.buyer import buyer
 from skep.webapp.site.cart import lines
-from skep.webapp.site.event_page import EVENT_PATH, after_adding, said, visible_event
-from skep.webapp.store import legal
+from skep.webapp.site.event_page import EVENT_PATH, after_adding, buyers_event, said
+from skep.webapp.store import legal, options
 from skep.webapp.store.events import Event
 from skep.webapp.store.legal import LegalText
 
@@ -61,8 +61,8 @@ class Counter:
 @routes.get(EVENT_PATH + "/checkout")
 async def checkout_page(request: web.Request) -> web.StreamResponse:
     token = buyer(request)
+    event = await buyers_event(request)
     async with request.app[DATABASE].connection() as connection:
-        event = await visible_event(request, connection)
         counter = await _counter(request, connection, event, token)
     if counter is None or not counter.cart.is_live:
         return redirect(f"/events/{event.slug}/cart")
@@ -73,8 +73,8 @@ async def checkout_page(request: web.Request) -> web.StreamResponse:
 async def check_out(request: web.Request) -> web.StreamResponse:
     visit, database, token = request[VISIT], request.app[DATABASE], buyer(request)
     form = await read_form(request, visit.t)
+    event = await buyers_event(request)
     async with database.connection() as connection:
-        event = await visible_event(request, connection)
         counter = await _counter(request, connection, event, token)
     cart_id = _uuid(form.values.get("cart", ""))
     if token is None or cart_id is None:
@@ -116,11 +116,31 @@ async def _to_order(request: web.Request, event: Event, placed: Placed) -> web.S
     return redirect(f"/orders/{placed.link}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What organizers wrote about buying here: the same for every buyer."""
+
+    offered: Catalog
+    questions: tuple[Question, ...]
+    confirms_free: bool
+    terms: LegalText | None
+
+
 async def _counter(request: web.Request, connection: Connection, event: Event, token: str | None) -> Counter | None:
     cart = await carts.find(connection, event.id, token) if token else None
     if cart is None or not cart.holds:
         return None
-    offered = await catalog.load_one(connection, event.id, counted=False)
+
+    async def read() -> _Standing:
+        own = request.app[SETTINGS].language
+        return _Standing(
+            offered=await catalog.load_one(connection, event.id, counted=False),
+            questions=await catalog.questions(connection, event.id, event.language),
+            confirms_free=(await options.read(connection, own)).confirms_free,
+            terms=(await legal.current(connection, own)).get("terms"),
+        )
+
+    standing = await request.app[KEPT].fact(("standing", event.id), read)
     terms = Terms(
         amount=cart.total.gross,
         currency=event.currency,
@@ -128,15 +148,16 @@ async def _counter(request: web.Request, connection: Connection, event: Event, t
         pays_on_site=event.pays_on_site,
         transfer_details=event.transfer_details,
         transfer_days=event.transfer_days,
-        ends_at=max(session.ends_at for session in offered.sessions),
+        ends_at=max(session.ends_at for session in standing.offered.sessions),
+        confirms_free=standing.confirms_free,
     )
     return Counter(
         event=event,
-        offered=offered,
+        offered=standing.offered,
         cart=cart,
-        questions=await catalog.questions(connection, event.id, event.language),
+        questions=standing.questions,
         providers=[provider for provider in request.app[PROVIDERS] if provider.offers(terms)],
-        terms=(await legal.current(connection, request.app[SETTINGS].language)).get("terms"),
+        terms=standing.terms,
     )
 
 

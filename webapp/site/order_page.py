@@ -13,8 +13,9 @@ from skep.webapp.bounded.parent import ChildFailed, ChildRefused
 from skep.webapp.http.forms import Form, read_form
 from skep.webapp.http.keys import CHILDREN, DATABASE, LIMITS, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
-from skep.webapp.shop import invoices, orders, sheets, tickets
+from skep.webapp.shop import invoices, orders, payments, sheets, tickets
 from skep.webapp.shop.invoices import Invoice
+from skep.webapp.shop.states import PaymentState
 from skep.webapp.shop.tickets import Order
 from skep.webapp.store import audit, events
 from skep.webapp.store.events import Event
@@ -44,9 +45,10 @@ async def order_page(request: web.Request) -> web.Response:
         order = await _order(request, connection)
         event = await events.by_id(connection, order.event_id)
         issued = await invoices.of_order(connection, order.id)
+        may_confirm = await tickets.to_confirm(connection, request.match_info["link"]) is not None
     if event is None:
         raise web.HTTPNotFound
-    return _page(request, order, event, issued, form=Form(request[VISIT].t))
+    return _page(request, order, event, issued, form=Form(request[VISIT].t), may_confirm=may_confirm)
 
 
 @routes.get(ORDER_PATH + "/tickets.pdf")
@@ -76,6 +78,20 @@ async def invoice_file(request: web.Request) -> web.Response:
         raise web.HTTPNotFound
     label, document = sheet
     return await _file(request, order, "invoice", document, f"{label}.pdf")
+
+
+@routes.post(ORDER_PATH + "/confirm")
+async def confirm(request: web.Request) -> web.StreamResponse:
+    """A free order that waits for its buyer's word. Only a link that was mailed can give it."""
+    await read_form(request, request[VISIT].t)
+    link = request.match_info["link"]
+    async with request.app[DATABASE].connection() as connection:
+        order = await _order(request, connection)
+        payment_id = await tickets.to_confirm(connection, link)
+    if payment_id is not None:
+        outcome = await payments.record(request.app[DATABASE], payment_id, PaymentState.CONFIRMED, audit.BUYER)
+        log.info("order confirmed", extra={"order_id": str(order.id), "outcome": outcome})
+    return redirect(f"/orders/{link}")
 
 
 @routes.post(ORDER_PATH + "/cancel")
@@ -147,7 +163,14 @@ def _chosen(values: dict[str, str]) -> list[UUID]:
 
 
 def _page(
-    request: web.Request, order: Order, event: Event, issued: list[Invoice], *, form: Form, status: int = 200
+    request: web.Request,
+    order: Order,
+    event: Event,
+    issued: list[Invoice],
+    *,
+    form: Form,
+    status: int = 200,
+    may_confirm: bool = False,
 ) -> web.Response:
     request[VISIT].prefer(event.language)
     notice = request.query.get("notice")
@@ -160,6 +183,7 @@ def _page(
         event=event,
         invoices=issued,
         form=form,
+        may_confirm=may_confirm,
         link=request.match_info["link"],
         notice=notice if notice in NOTICES else None,
     )

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
@@ -39,8 +40,11 @@ def is_gone(error: BaseException) -> bool:
     """Does *error* say that the database is away for the moment (and not that the query is wrong)?
 
     asyncpg says InterfaceError for a connection that was closed under it, and OSError or TimeoutError where the
-    server cannot be reached; a statement prepared before a migration is refused once within a transaction.
+    server cannot be reached; a statement prepared before a migration is refused once within a transaction. Its protocol
+    says InternalClientError where the server's farewell came between two requests.
     """
+    if isinstance(error, asyncpg.InternalClientError):
+        return True
     if isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError):
         return True
     if isinstance(error, ValueError):  # asyncpg's DataError is an InterfaceError too
@@ -81,6 +85,15 @@ async def connect(
             f"cannot connect to database {database.name} at {database.host}:{database.port} as {database.user}: "
             f"{str(error).strip() or type(error).__name__}"
         ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Connections that work, that wait for work, and the most there may be."""
+
+    used: int
+    idle: int
+    most: int
 
 
 class _Connection(asyncpg.Connection):
@@ -152,6 +165,9 @@ class Database:
             try:
                 yield connection
                 self._answered_at = time.monotonic()
+            except asyncpg.InternalClientError:
+                connection.terminate()  # its state is lost: nobody may get it again
+                raise
             finally:
                 await self._pool.release(connection, timeout=CONNECT_TIMEOUT_S)
 
@@ -161,6 +177,23 @@ class Database:
             yield connection
         if self.on_commit is not None:
             self.on_commit()
+
+    @asynccontextmanager
+    async def brief(self) -> AsyncIterator[Connection]:
+        """A connection of its own that closes at once: one of the pool would stay open. Raises DatabaseDown."""
+        with _translated():
+            connection = await connect(self._settings, name=self._name)
+            try:
+                yield connection
+            finally:
+                await connection.close(timeout=CONNECT_TIMEOUT_S)
+
+    @property
+    def use(self) -> Use:
+        if self._pool is None:
+            return Use(0, 0, self._settings.pool_max)
+        idle = self._pool.get_idle_size()
+        return Use(self._pool.get_size() - idle, idle, self._settings.pool_max)
 
     async def is_ready(self) -> bool:
         """Has the database answered within the last 10 s? Asks it at most once in that time.

@@ -29,3 +29,14 @@ class Texts:
 def texts(language: str, text: str) -> str:
     """*text* for a JSONB column."""
     return json.dumps({language: text}, ensure_ascii=False)
+
+
+def paragraphs(text: str) -> list[list[str]]:
+    """Lines grouped into paragraphs: a blank line starts a new one."""
+    groups: list[list[str]] = [[]]
+    for line in text.splitlines():
+        if line.strip():
+            groups[-1].append(line.rstrip())
+        elif groups[-1]:
+            groups.append([])
+    return [group for group in groups if group]

@@ -103,7 +103,12 @@ class Letters:
             paragraphs=tuple(paragraphs),
             because=t("mail.because.order", site=self._settings.display_name),
             facts=(*_transfer(order, event, t, topic), *_event_facts(event, t)),
-            buttons=((t("mail.button.order"), await self._order_link(connection, order.id)),),
+            buttons=(
+                (
+                    t("mail.button.confirm" if topic == "confirm" else "mail.button.order"),
+                    await self._order_link(connection, order.id),
+                ),
+            ),
             event=event,
             attached=attached,
             calendar=await self._calendar(connection, event, t) if topic in HALTED else "",
@@ -151,7 +156,9 @@ class Letters:
         """A link of its own: the database holds hashes only, so none can be read from it."""
         token = secret_text(new_secret())
         await connection.execute(
-            "INSERT INTO order_link (token_sha256, order_id) VALUES ($1, $2)", token_hash(token), order_id
+            "INSERT INTO order_link (token_sha256, order_id, by_mail) VALUES ($1, $2, true)",
+            token_hash(token),
+            order_id,
         )
         return f"{self._url}/orders/{token}"
 
@@ -268,8 +275,8 @@ def _topic(kind: str, order: Order, event: Event) -> str | None:
         case "mail.order_paid", "paid":
             return "paid"
         case "mail.order_placed", "pending":
-            return "transfer" if order.provider == "transfer" else "onsite"
-        case "mail.order_expired", "expired":
+            return {"transfer": "transfer", "by-mail": "confirm"}.get(order.provider, "onsite")
+        case "mail.order_expired", "expired" if order.provider != "by-mail":  # perhaps a robot's: one mail is enough
             return "expired"
         case "mail.tickets_changed", "paid" | "pending":
             return "changed"

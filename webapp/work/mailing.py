@@ -15,7 +15,10 @@ import jinja2
 from skep.webapp.i18n import Translator
 from skep.webapp.settings import MailSettings, Settings
 from skep.webapp.shop import sheets
+from skep.webapp.store import options
 from skep.webapp.store.jobs import Job
+from skep.webapp.store.options import Options
+from skep.webapp.store.texts import paragraphs
 from skep.webapp.theme import make_theme
 from skep.webapp.work.due import MAIL_KINDS
 from skep.webapp.work.letters import Letter, Letters
@@ -37,6 +40,7 @@ class Mailing:
         self._settings = settings
         self._mail = mail
         self._url = settings.url
+        self._database = database
         self._letters = Letters(settings, database, url=settings.url)
         self._post = post_of(mail)
         self._templates = jinja2.Environment(
@@ -52,10 +56,12 @@ class Mailing:
         letter = await self._letters.write(job.kind, job.payload)
         if letter is None or letter.address.endswith(NOBODYS):
             return
-        message = self.message(letter, job.id)
+        async with self._database.connection() as connection:
+            chosen = await options.read(connection, self._settings.language)
+        message = self.message(letter, job.id, chosen)
         await self._post.send(message, sender=self._mail.bounces, to=letter.address, key=str(job.id))
 
-    def message(self, letter: Letter, key: UUID) -> EmailMessage:
+    def message(self, letter: Letter, key: UUID, chosen: Options) -> EmailMessage:
         """The Message-ID follows from the job: sent twice, it is the same mail twice."""
         message = EmailMessage(policy=SMTP)
         message["From"] = self._mail.sender
@@ -63,11 +69,11 @@ class Mailing:
         message["Subject"] = re.sub(r"[\x00-\x20]+", " ", letter.subject)
         message["Date"] = formatdate(localtime=False)
         message["Message-ID"] = f"<{key}@{self._mail.bounces.rpartition('@')[2]}>"
-        if self._mail.reply_to is not None:
-            message["Reply-To"] = self._mail.reply_to
+        if reply_to := chosen.reply_to or self._mail.reply_to:
+            message["Reply-To"] = reply_to
         message["List-Unsubscribe"] = f"<{self._mail.unsubscribe}>"
         message["Auto-Submitted"] = "auto-generated"
-        context = self._context(letter)
+        context = self._context(letter, chosen)
         message.set_content(self._templates.get_template("letter.txt").render(context), cte="quoted-printable")
         html = self._templates.get_template("letter.html").render(context)
         message.add_alternative(html, subtype="html", cte="quoted-printable")
@@ -75,10 +81,12 @@ class Mailing:
         message["Content-Language"] = letter.language  # last: setting a content forgets it
         return message
 
-    def _context(self, letter: Letter) -> dict[str, Any]:
+    def _context(self, letter: Letter, chosen: Options) -> dict[str, Any]:
         scheme = make_theme(self._settings.accent).light
         return {
             "letter": letter,
+            "intro": paragraphs(chosen.mail_intro.text(letter.language)),
+            "footer": paragraphs(chosen.mail_footer.text(letter.language)),
             "t": Translator(letter.language),
             "site": self._settings.display_name,
             "url": self._url,

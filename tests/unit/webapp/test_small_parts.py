@@ -13,11 +13,11 @@ import pytest
 from skep.webapp.addresses import normal_email
 from skep.webapp.errors import Busy
 from skep.webapp.http import ratelimit
-from skep.webapp.http.pages import paragraphs
 from skep.webapp.http.ratelimit import RateLimiter
 from skep.webapp.ids import new_token, token_hash, uuid7
 from skep.webapp.organizer.event_form import slugs, timezones
 from skep.webapp.passwords import AT_ONCE, MAX_WAITING, Passwords
+from skep.webapp.store.texts import paragraphs
 
 
 def test_row_ids_are_version_7_and_carry_the_time() -> None:

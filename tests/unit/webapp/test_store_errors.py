@@ -19,6 +19,7 @@ from skep.webapp.store.pool import is_gone
         asyncpg.TooManyConnectionsError("53300"),
         asyncpg.ConnectionDoesNotExistError("08003"),
         asyncpg.InterfaceError("connection is closed"),
+        asyncpg.InternalClientError("cannot switch to state 12"),
         asyncpg.InvalidCachedStatementError("after a migration"),
         asyncpg.QueryCanceledError("57014"),
         asyncpg.DeadlockDetectedError("40P01"),

@@ -23,6 +23,7 @@ from skep.webapp.i18n.en import (
     outbox,
     plan,
     privacy,
+    site,
     team,
     webhooks,
 )
@@ -49,6 +50,7 @@ MESSAGES = joined(
     outbox.MESSAGES,
     plan.MESSAGES,
     privacy.MESSAGES,
+    site.MESSAGES,
     team.MESSAGES,
     webhooks.MESSAGES,
 )

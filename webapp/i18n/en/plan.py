@@ -11,8 +11,8 @@ MESSAGES: dict[str, str] = {
     "ask whoever runs this platform for a larger plan.",
     "quota.events.other": "This site’s plan has room for {count} events that are not over. Cancel one, wait until one "
     "is over, or ask whoever runs this platform for a larger plan.",
-    "quota.mails.one": "This site’s plan sends one mail a day, and it was sent. The next one leaves at {when}; nothing "
+    "quota.mails.one": "This site’s plan sends one mail a day, and it was sent. The next one leaves on {when}; nothing "
     "is lost. Ask whoever runs this platform for a larger plan.",
-    "quota.mails.other": "This site’s plan sends {count} mails a day, and all were sent. The next one leaves at {when}; "
+    "quota.mails.other": "This site’s plan sends {count} mails a day, and all were sent. The next one leaves on {when}; "
     "nothing is lost. Ask whoever runs this platform for a larger plan.",
 }

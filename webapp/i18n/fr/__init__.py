@@ -25,6 +25,7 @@ from skep.webapp.i18n.fr import (
     outbox,
     plan,
     privacy,
+    site,
     team,
     webhooks,
 )
@@ -62,6 +63,7 @@ _WRITTEN = joined(
     outbox.MESSAGES,
     plan.MESSAGES,
     privacy.MESSAGES,
+    site.MESSAGES,
     team.MESSAGES,
     webhooks.MESSAGES,
 )

@@ -11,8 +11,8 @@ MESSAGES: dict[str, str] = {
     "ou demandez une offre plus grande à qui gère cette plateforme.",
     "quota.events.other": "L’offre de ce site prévoit {count} événements à venir. Annulez-en un, attendez que l’un soit "
     "passé, ou demandez une offre plus grande à qui gère cette plateforme.",
-    "quota.mails.one": "L’offre de ce site prévoit un e-mail par jour, et il est parti. Le prochain partira à {when} ; "
+    "quota.mails.one": "L’offre de ce site prévoit un e-mail par jour, et il est parti. Le prochain partira le {when} ; "
     "rien n’est perdu. Demandez une offre plus grande à qui gère cette plateforme.",
     "quota.mails.other": "L’offre de ce site prévoit {count} e-mails par jour, et tous sont partis. Le prochain partira "
-    "à {when} ; rien n’est perdu. Demandez une offre plus grande à qui gère cette plateforme.",
+    "le {when} ; rien n’est perdu. Demandez une offre plus grande à qui gère cette plateforme.",
 }
