@@ -153,7 +153,10 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 async def drop_after_changes(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """What buyers and doors do is no edit: the places that are taken are shown 2 s later. Of the API only PATCH edits a page."""
+    """What buyers and doors do is no edit: the places that are taken are shown 2 s later.
+
+    Of the API only PATCH edits what a page shows.
+    """
     try:
         return await handler(request)
     finally:
