@@ -69,7 +69,7 @@ def chores(*, keep_names: timedelta) -> tuple[Chore, ...]:
             lambda connection: retention.erase(connection, keep_names),
             is_inward=True,
         ),
-        Chore("old invoices", retention.next_invoices_due, retention.erase_invoices),
+        Chore("old invoices", retention.next_invoices_due, retention.erase_invoices, is_inward=True),
     )
 
 
