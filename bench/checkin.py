@@ -83,7 +83,7 @@ async def _run() -> Report:
     rows = (
         Row(f"counted, of {TICKETS} tickets at {DEVICES} gates", counted, "", aim=Aim(TICKETS)),
         Row("a scan, all gates at once", 1000 * seconds / scans, "ms", 1000 * floor_alone, PER_SCAN),
-        Row("a scan at one gate, from asking to the answer", 1000 * alone, "ms", 1000 * floor_alone, PER_SCAN),
+        Row("a scan at one gate, from asking to the answer", 1000 * alone, "ms", 1000 * floor_alone),
         Row("scans a second, next to ten bare loops", scans / seconds, "/s", 1 / floor),
         Row("p95 of one answer", 1000 * statistics.quantiles(times, n=20)[-1], "ms"),
     )

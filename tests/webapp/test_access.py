@@ -18,6 +18,7 @@ from tests.rig.chromium import find_chromium, running_chromium
 from tests.rig.rows import make_event, make_type
 from tests.rig.tenant import Tenant, Web
 from tests.rig.visitor import Visitor, visiting
+from tests.webapp.test_accessibility import Looker
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -133,7 +134,7 @@ async def test_what_the_api_can_do_is_a_page_without_scripts_of_others(web: Web)
 
 
 @pytest.mark.skipif(find_chromium() is None, reason="no chromium: apt-get install chromium")
-async def test_pages_of_doors_and_programs_fit_every_screen(
+async def test_pages_of_doors_and_programs_fit_every_screen_and_every_reader(
     organizer: Visitor, tenant: Tenant, eyes: Connection, tmp_path: Path
 ) -> None:
     pictures = Path(SCREENSHOTS) if SCREENSHOTS else tmp_path
@@ -166,10 +167,12 @@ async def test_pages_of_doors_and_programs_fit_every_screen(
                     "webhooks": "/organizer/webhooks",
                     "webhook": f"/organizer/webhooks/{hook}",
                     "api": "/api/v1/",
+                    "gate": "/checkin/",
                 }.items():
                     await page.go(tenant.url + path)
                     if (wide := await page.overflow_px()) > 0:
                         problems.append(f"{name} at {width}: {wide} px too wide")
+                    problems += [f"{name} at {width}: {found}" for found in await Looker(browser, tenant).ask(page)]
                     view = f"{name}-{width}-{'dark' if dark else 'light'}-{language}"
                     await page.screenshot(pictures / f"{view}.png")
     assert problems == []

@@ -24,6 +24,7 @@ from tests.rig.edge import Edge, edge_of
 from tests.rig.rows import Sample, make_event
 from tests.rig.tenant import Tenant, Web
 from tests.rig.visitor import Visitor
+from tests.webapp.test_accessibility import Looker
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -161,6 +162,7 @@ async def test_tickets_are_scanned_with_the_camera_with_and_without_network(
         assert "Already in" in await sees(page, camera, aya, "already_redeemed", offline=True)
         await until(page, "document.getElementById('queue').dataset.waiting === '2'")
         await page.screenshot(pictures / "gate-offline-360-light-en.png")
+        assert await Looker(browser, web.tenant).ask(page) == []
         assert await eyes.fetchval("SELECT count(*) FROM checkin") == 2
         list_id = await eyes.fetchval("SELECT id FROM checkin_list")
         scan = {"code": aya, "nonce": new_token(), "at": "2026-01-01T00:00:00Z"}
@@ -175,6 +177,7 @@ async def test_tickets_are_scanned_with_the_camera_with_and_without_network(
         camera.show(spare)
         await until(page, "!document.getElementById('answer').hidden")
         await page.screenshot(pictures / "gate-in-360-light-en.png")
+        assert await Looker(browser, web.tenant).ask(page) == []
         await page.evaluate("document.getElementById('answer-undo').click()")
         await until(page, "document.getElementById('answer').hidden")
         assert await eyes.fetchval("SELECT count(*) FROM checkin WHERE undone_at IS NOT NULL") == 1
@@ -260,6 +263,7 @@ async def test_a_door_question_is_asked_on_the_page(
             await until(page, "document.getElementById('answer').dataset.result === 'incomplete'")
             assert "Licence plate" in await page.text("#answer")
             await page.screenshot(pictures / f"gate-question-{is_cut}-360-light-en.png")
+            assert await Looker(browser, web.tenant).ask(page) == []
             camera.show(None)
             await page.evaluate("document.querySelector('#answer-fields input').value = 'AB-123-CD'")
             await page.evaluate("document.querySelector('#answer-questions button').click()")
