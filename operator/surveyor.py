@@ -57,13 +57,13 @@ class Surveyor:
         if newest is not None and index not in (None, newest.index):
             raise UsageError(f"{source} has a newer revision than the one that was approved")
         if newest is not None:
-            await self._remember(self._ledger().approve(source, newest.index))
+            await self._remember((await self._ledger()).approve(source, newest.index))
 
     async def force_deletion(self, tenant: str) -> None:
         """A person deletes what a source still declares, until that declaration changes."""
         fate = self.fleet.tenants.get(tenant)
         if isinstance(fate, Declared):
-            await self._remember(self._ledger().force(tenant, digest_of(fate.document)))
+            await self._remember((await self._ledger()).force(tenant, digest_of(fate.document)))
 
     async def announce(self, keys: RootKey, settings: Settings) -> None:
         """Say who runs here, if it is not said yet. Raises TerminalError for another root key than the hive's."""
@@ -89,7 +89,7 @@ class Surveyor:
     async def _survey(self, *, remember: bool) -> None:
         revisions = [revision for config in self._world.revisions if (revision := from_config(config)) is not None]
         owners = {name: record.owner for name, record in self._records().items() if record.leaving != "retained"}
-        ledger = self._ledger().saw(self._seen)
+        ledger = (await self._ledger()).saw(self._seen)
         inputs = (frozenset((each.config_id, each.index) for each in revisions), ledger, owners, remember)
         if inputs == self._inputs:
             return
@@ -117,8 +117,9 @@ class Surveyor:
             known = self._readings[revision.config_id] = read_revision(revision)
         return known
 
-    def _ledger(self) -> Ledger:
-        config = self._world.config(names.SOURCES)
+    async def _ledger(self) -> Ledger:
+        """As written. A list that was cut short shows nothing of it, and what a person approved must not be forgotten."""
+        config = self._world.config(names.SOURCES) or await self._world.find_config(names.SOURCES)
         return Ledger.from_labels(dict(config.labels)) if config is not None else Ledger()
 
     async def _remember(self, ledger: Ledger) -> None:

@@ -106,8 +106,13 @@ class Paths(RuleBasedStateMachine):
 
 
 @pytest.mark.fault(12, 22)
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize("times", [1, pytest.param(LONG, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param(1, marks=pytest.mark.timeout(300), id="a few"),
+        pytest.param(LONG, marks=[pytest.mark.long, pytest.mark.timeout(3600)], id="many"),
+    ],
+)
 def test_every_path_leads_to_what_a_fresh_start_gives(postgres: Postgres, tmp_path: Path, times: int) -> None:
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
