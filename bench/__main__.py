@@ -15,7 +15,19 @@ from rich.console import Console
 
 from bench.report import Report
 
-NAMES = ("resync", "time_to_ready", "idle", "scrape", "failover", "provision", "storm", "edge", "checkout", "web")
+NAMES = (
+    "resync",
+    "time_to_ready",
+    "idle",
+    "scrape",
+    "failover",
+    "provision",
+    "storm",
+    "edge",
+    "checkout",
+    "web",
+    "checkin",
+)
 PLAIN_WIDTH = 160  # in a pipe, where a cut number is worse than a long line
 
 

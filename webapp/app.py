@@ -102,8 +102,9 @@ def _share(app: web.Application, cache: Cache) -> None:
     tally = Tally(cache)
     for field in fields(Limits):
         getattr(app[LIMITS], field.name).share(field.name, tally)
-    for name in ("by_address", "wrong_tokens"):  # not those of a token: a door's scans are nobody else's business
-        getattr(app[API_STATE], name).share(f"api_{name}", tally)
+    for field in fields(ApiState):
+        if isinstance(limit := getattr(app[API_STATE], field.name), RateLimiter):
+            limit.share(f"api_{field.name}", tally)
     if app[SETTINGS].worker == "service":
         app[DATABASE].on_commit = Ringer(cache).notice
 

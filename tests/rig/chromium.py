@@ -167,8 +167,8 @@ class Page:
 
 
 @asynccontextmanager
-async def running_chromium() -> AsyncIterator[Browser]:
-    """Raises RuntimeError if there is none."""
+async def running_chromium(*more: str) -> AsyncIterator[Browser]:
+    """*more* arguments of its own. Raises RuntimeError if there is none."""
     executable = find_chromium()
     if executable is None:
         raise RuntimeError("no chromium: apt-get install chromium")
@@ -179,7 +179,7 @@ async def running_chromium() -> AsyncIterator[Browser]:
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")  # Chromium refuses to start as root with it
     process = await asyncio.create_subprocess_exec(
-        executable, *arguments, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        executable, *arguments, *more, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
     try:
         endpoint = await _endpoint(process)

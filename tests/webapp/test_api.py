@@ -327,6 +327,8 @@ async def test_somebody_who_asks_too_often_is_told_when_to_come_back(shared: Web
     assert statuses[0] == 401
     assert (last.status, last.code) == (429, "rate_limited")
     assert 0 < int(last.headers["Retry-After"]) <= 900
+    async with asking(shared.tenant, await make_token(eyes)) as neighbour:  # behind the same address
+        assert (await neighbour.get("/me")).status == 200
 
 
 def item(sample: Sample, quantity: int) -> dict[str, Any]:

@@ -300,7 +300,9 @@ async def test_an_organizer_sells_what_they_describe(organizer: Visitor, visitor
     assert "€100.00" in order.words
 
     orders = await organizer.get(f"{path}/orders")
-    paid = re.search(r'action="([^"]+/paid)"', orders.text)
+    found = re.search(rf'href="({path}/orders/[^"]+)"', orders.text)
+    assert found is not None
+    paid = re.search(r'action="([^"]+/paid)"', (await organizer.get(found[1])).text)
     assert paid is not None
     assert "Marked as paid." in (await organizer.post(paid[1])).words
     assert "it was marked already" in (await organizer.post(paid[1])).words

@@ -210,3 +210,35 @@ async def test_a_calendar_of_all_events_by_a_secret_address(organizer: Visitor, 
     assert all(len(line.encode()) <= 75 for line in calendar.text.split("\r\n"))
     await organizer.post("/organizer/account/calendar")
     assert (await visitor.get(found[1])).status == 404  # the new address ended it
+
+
+async def test_20_a_ticket_that_somebody_came_in_with_is_not_given_back_by_its_buyer(
+    organizer: Visitor, visitor: Visitor, eyes: Connection
+) -> None:
+    path = await organizer.create_event()
+    await organizer.publish(path)
+    await visitor.add("open-studio-night", Ticket=2)
+    order = await visitor.check_out("open-studio-night")
+    ids = [row["id"] for row in await eyes.fetch("SELECT id FROM order_position ORDER BY rank")]
+    await eyes.execute(
+        "INSERT INTO checkin_list (id, event_id, label) SELECT $1, id, 'Door' FROM event ON CONFLICT DO NOTHING",
+        uuid7(),
+    )
+    await eyes.execute(
+        "INSERT INTO checkin (id, list_id, position_id, code_sha256, nonce, gate, at) "
+        "SELECT $1, id, $2, sha256('x'), 'n', 'Gate A', clock_timestamp() FROM checkin_list LIMIT 1",
+        uuid7(),
+        ids[0],
+    )
+    page = await visitor.get(order.path)
+    assert f"ticket-{ids[0]}" not in page.text
+    assert f"ticket-{ids[1]}" in page.text
+    await visitor.post(f"{order.path}/cancel", {f"ticket-{identity}": "yes" for identity in ids})
+    held = {row["id"]: row["is_held"] for row in await eyes.fetch("SELECT id, is_held FROM order_position")}
+    assert held == {ids[0]: True, ids[1]: False}
+    renamed = await visitor.post(f"{order.path}/holder", {"ticket": str(ids[0]), "holder": "Ada"})
+    assert renamed.status == 404
+    found = re.search(rf'href="({path}/orders/[^"]+)"', (await organizer.get(f"{path}/orders")).text)
+    assert found is not None
+    assert "Came in" in (await organizer.get(found[1])).words
+    assert "1 of 1" in (await organizer.get(f"{path}/figures")).words

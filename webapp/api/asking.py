@@ -55,10 +55,10 @@ def allowed(call: Call[Any, Any], event_id: UUID) -> UUID:
 
 async def seen_event(connection: Connection, call: Call[Any, Any], event_id: UUID) -> Event:
     """A public event; with `events:read` for it also a draft. Raises Problem."""
-    event = await events.by_id(connection, event_id)
-    if event is None or not (event.is_published or sees_drafts(call, event_id)):
+    found = await events.by_ids(connection, [event_id])
+    if not found or not (found[0].is_published or sees_drafts(call, event_id)):
         raise Problem("not_found")
-    return event
+    return found[0]
 
 
 def sees_drafts(call: Call[Any, Any], event_id: UUID) -> bool:

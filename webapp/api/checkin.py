@@ -114,12 +114,7 @@ async def scan_ticket(call: Call[ListParams, ScanIn]) -> ScanOut:
     The same nonce again is the same scan, and gets the same answer.
     """
     scan = _scan(call, call.body, "", is_past=False)
-    list_id = call.params.list_id
-    async with call.request.app[DATABASE].transaction() as connection:
-        await _may(connection, call, list_id)
-        done = await entry.let_in(connection, list_id, scan)
-    if done is None:
-        raise Problem("not_found")
+    done = await _let_in(call, call.params.list_id, scan)
     if done.id is None or done.mark is not None:
         raise _refusal(done)
     return ScanOut(
@@ -142,15 +137,10 @@ async def upload_scans(call: Call[ListParams, UploadIn]) -> ToldsOut:
     It happened, so it is kept whatever is known by now; what it contradicts is its `mark`. Telling it twice changes
     nothing the second time.
     """
-    list_id = call.params.list_id
     told = []
     scans = [_scan(call, each, f"scans.{number}.", is_past=True) for number, each in enumerate(call.body.scans)]
     for scan in scans:  # each in a transaction of its own: one that fails does not take back the others
-        async with call.request.app[DATABASE].transaction() as connection:
-            await _may(connection, call, list_id)
-            done = await entry.let_in(connection, list_id, scan)
-        if done is None:
-            raise Problem("not_found")
+        done = await _let_in(call, call.params.list_id, scan)
         told.append(ToldOut(nonce=scan.nonce, id=done.id, mark=done.mark, at=done.came_at, gate=done.came_by))
     return ToldsOut(scans=told)
 
@@ -199,6 +189,24 @@ async def undo_scan(call: Call[ScanParams, NoBody]) -> Nothing:
             raise Problem("not_found")
         await entry.undo(connection, wanted.list_id, wanted.scan_id, Actor("token", call.bearer.id))
     return Nothing()
+
+
+async def _let_in(call: Call[Any, Any], list_id: UUID, scan: Scan) -> Entered:
+    """The usual case in one statement; everything else looked at in turn. Raises Problem where there is no such list."""
+    database = call.request.app[DATABASE]
+    async with database.connection() as connection:
+        at_once = await entry.let_in_at_once(connection, list_id, scan, call.bearer.event_ids)
+    if at_once is not None:
+        done, is_told = at_once
+        if is_told and database.on_commit is not None:
+            database.on_commit()
+        return done
+    async with database.transaction() as connection:
+        await _may(connection, call, list_id)
+        found = await entry.let_in(connection, list_id, scan)
+    if found is None:
+        raise Problem("not_found")
+    return found
 
 
 def _scan(call: Call[Any, Any], said: ScanIn, field: str, *, is_past: bool) -> Scan:

@@ -115,13 +115,14 @@ def operation(
     versioned: bool = False,
     needs_match: bool = False,
 ) -> Callable[[Callable[[Call[P, B]], Awaitable[A]]], Callable[[Call[P, B]], Awaitable[A]]]:
-    """Register a handler. Its docstring's first line is the summary, the rest the description.
+    """Register a handler. Its docstring's first sentence is the summary, the rest the description.
 
     Raises ValueError for what does not fit together: a path field without a parameter, an unknown problem, two of a kind.
     """
 
     def register(handler: Callable[[Call[P, B]], Awaitable[A]]) -> Callable[[Call[P, B]], Awaitable[A]]:
-        summary, _, rest = (inspect.getdoc(handler) or "").partition("\n")
+        first, _, rest = (inspect.getdoc(handler) or "").partition("\n")
+        summary, _, more = first.partition(". ")
         codes = {*errors, "rate_limited", "unavailable", "busy"}
         if params is not NoParams or body is not NoBody:
             codes.add("invalid")
@@ -153,7 +154,7 @@ def operation(
             needs_match=needs_match,
             tag=handler.__module__.rpartition(".")[2],
             summary=summary.rstrip("."),
-            description=rest.strip(),
+            description=f"{more}\n{rest}".strip(),
             handler=handler,
         )
         _check(made)

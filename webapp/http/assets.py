@@ -79,7 +79,7 @@ async def static_file(request: web.Request) -> web.Response:
     asset = request.app[ASSETS].find(request.path)
     if asset is None:
         raise web.HTTPNotFound
-    return _answer(request, asset, IMMUTABLE)
+    return answer_asset(request, asset, IMMUTABLE)
 
 
 @routes.get("/theme.css")
@@ -94,10 +94,10 @@ async def icon_svg(request: web.Request) -> web.Response:
 
 def _versioned(request: web.Request, asset: Asset) -> web.Response:
     """Immutable under its own version; during an update another version may be asked for, and is not kept."""
-    return _answer(request, asset, IMMUTABLE if request.query.get("v") == asset.digest else SHORT)
+    return answer_asset(request, asset, IMMUTABLE if request.query.get("v") == asset.digest else SHORT)
 
 
-def _answer(request: web.Request, asset: Asset, caching: str) -> web.Response:
+def answer_asset(request: web.Request, asset: Asset, caching: str) -> web.Response:
     etag = f'"{asset.digest}"'
     headers = {"Cache-Control": caching, "ETag": etag, "Vary": "Accept-Encoding"}
     if request.headers.get("If-None-Match") == etag:

@@ -147,15 +147,16 @@ def kept(handler: Handler) -> Handler:
 
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+NO_EDITS = ("/events/", "/api/v1/checkin-lists/")
 
 
 @web.middleware
 async def drop_after_changes(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """What buyers and doors do is no edit: the places that are taken are shown 2 s later. The API edits no page."""
+    """What buyers and doors do is not an edit: the places they take are shown 2 s later."""
     try:
         return await handler(request)
     finally:
-        if request.method not in SAFE_METHODS and not request.path.startswith(("/events/", "/api/")):
+        if request.method not in SAFE_METHODS and not request.path.startswith(NO_EDITS):
             request.app[KEPT].drop()

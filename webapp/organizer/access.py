@@ -80,14 +80,8 @@ async def offer_device(request: web.Request, member: SignedIn) -> web.StreamResp
         form.refuse("device_events", visit.t("wrong.access.events"))
     if form.errors:
         return await _page(request, form, status=422)
-    async with request.app[DATABASE].transaction() as connection:
-        for event_id in chosen:
-            await doors.ensure_one(connection, event_id, visit.t("doors.first"))
-        code = await tokens.offer_enrolment(connection, name=name, event_ids=chosen, member_id=member.member_id)
-    address = f"{visit.client.scheme}://{visit.client.host}/checkin/#enrol={code}"
-    size, _, squares = (await request.app[CHILDREN].ask("code", address.encode())).decode().partition(" ")
-    log.info("enrolment offered", extra={"member_id": str(member.member_id)})
-    return await _page(request, Form(visit.t), shown=Shown(address, name, int(size), squares))
+    shown = await offered(request, member, name, chosen)
+    return await _page(request, Form(visit.t), shown=shown)
 
 
 @routes.post(ACCESS + "/{token_id:[0-9a-f-]{36}}/revoke")
@@ -102,6 +96,19 @@ async def revoke(request: web.Request, member: SignedIn) -> web.StreamResponse:
     request.app[API_STATE].trusted.forget()
     log.info("token revoked", extra={"member_id": str(member.member_id), "token_id": str(token_id)})
     return redirect(f"{ACCESS}?notice=revoked")
+
+
+async def offered(request: web.Request, member: SignedIn, name: str, event_ids: list[UUID]) -> Shown:
+    """A code by which a device called *name* signs in, drawn; each of the events has a list then."""
+    visit = request[VISIT]
+    async with request.app[DATABASE].transaction() as connection:
+        for event_id in event_ids:
+            await doors.ensure_one(connection, event_id, visit.t("doors.first"))
+        code = await tokens.offer_enrolment(connection, name=name, event_ids=event_ids, member_id=member.member_id)
+    address = f"{visit.client.scheme}://{visit.client.host}/checkin/#enrol={code}"
+    size, _, squares = (await request.app[CHILDREN].ask("code", address.encode())).decode().partition(" ")
+    log.info("enrolment offered", extra={"member_id": str(member.member_id)})
+    return Shown(address, name, int(size), squares)
 
 
 def _chosen(form: Form) -> list[UUID]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -12,8 +13,9 @@ from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import HOME, for_members, for_owners
 from skep.webapp.i18n import money
-from skep.webapp.organizer import event_form
+from skep.webapp.organizer import event_form, stale
 from skep.webapp.organizer.manage import EVENT_PATH, managed_event
+from skep.webapp.organizer.stale import Difference
 from skep.webapp.shop import catalog, stock
 from skep.webapp.store import audit, events, quotas
 from skep.webapp.store.audit import Actor
@@ -103,15 +105,23 @@ async def save_event(request: web.Request, member: SignedIn) -> web.StreamRespon
                 connection, Actor("member", member.member_id), "event saved", "event", event.id, tuple(changed)
             )
     except StaleVersion:
-        form.values["version"] = str(event.version)  # saving again is a choice made with both in sight
-        return _page(request, form, event=event, status=409, stale=True)
+        saved = event_form.values(event)
+        both = stale.differences(stale.EVENT, saved, form.values, t)
+        form.values["version"] = saved["version"]  # saving again is a choice made with both in sight
+        return _page(request, form, event=event, status=409, both=both)
     log.info("event saved", extra={"event_id": str(event.id), "member_id": str(member.member_id)})
     return redirect(f"{HOME}/events/{event.id}?notice=saved")
 
 
 def _page(
-    request: web.Request, form: Form, *, event: Event | None, status: int = 200, stale: bool = False
+    request: web.Request,
+    form: Form,
+    *,
+    event: Event | None,
+    status: int = 200,
+    both: Sequence[Difference] | None = None,
 ) -> web.Response:
+    """*both*: somebody else saved it meanwhile, and this is where both versions differ."""
     return request.app[PAGES].render(
         request,
         "organizer/edit.html",
@@ -119,7 +129,7 @@ def _page(
         caching="no-store",
         form=form,
         event=event,
-        stale=stale,
+        stale=both,
         timezones=event_form.timezones(),
         currencies=tuple(money.DIGITS),
     )

@@ -90,6 +90,8 @@ async def _set_published(request: web.Request, member: SignedIn, *, published: b
         if await events.set_published(connection, event.id, published=published):
             action = "event published" if published else "event taken offline"
             await audit.record(connection, Actor("member", member.member_id), action, "event", event.id, ("status",))
+    if event.status in ("cancelled", "postponed"):  # it stays public, and says so
+        return redirect(f"{HOME}/events/{event.id}?notice=unchanged")
     done = "published" if published else "unpublished"
     log.info(
         "event published" if published else "event taken offline",

@@ -10,18 +10,30 @@ from uuid import UUID
 from skep.webapp.http.forms import Form
 from skep.webapp.i18n import dates, money
 from skep.webapp.organizer.event_form import capacity, check_span, moment, price, tax
-from skep.webapp.shop.catalog import Catalog, Session, TicketType
+from skep.webapp.shop.catalog import Catalog, Question, Session, TicketType
 from skep.webapp.shop.money import Effect
 from skep.webapp.shop.vouchers import normal_code
 from skep.webapp.store.events import FIRST_TYPE, Event
-from skep.webapp.store.offers import QuestionDraft, TypeDraft, VoucherDraft
+from skep.webapp.store.offers import QuestionDraft, TypeDraft, Uses, VoucherDraft
 
-__all__ = ["capacity", "question", "session", "session_values", "ticket_type", "type_values", "voucher"]
+__all__ = [
+    "capacity",
+    "question",
+    "question_values",
+    "session",
+    "session_values",
+    "ticket_type",
+    "type_values",
+    "uses",
+    "uses_values",
+    "voucher",
+]
 
 TITLE_LIMIT = 120
 HINT_LIMIT = 300
 KINDS = ("line", "text", "yes", "choice", "number", "date", "time", "moment")
 MAX_CHOICES = 50
+NO_MOMENT = "wrong.answer.moment"  # of a sale or a code, not of the event
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +71,11 @@ def session_values(known: Session, event: Event) -> dict[str, str]:
     }
 
 
-def ticket_type(form: Form, event: Event, offered: Catalog, known: TicketType | None) -> TypeDraft | None:
-    """*known* is the type that is edited: it keeps its pools. A new one draws on all pools of its session."""
+def ticket_type(
+    form: Form, event: Event, offered: Catalog, known: TicketType | None, *, like: TicketType | None = None
+) -> TypeDraft | None:
+    """*known* is the type that is edited: it keeps its pools. A new one draws on the pools of the type that it is
+    *like*, or on all pools of its session."""
     zone = dates.zone(event.timezone)
     title = form.text("title", limit=TITLE_LIMIT, missing="wrong.type.title")
     description = form.text("description", limit=HINT_LIMIT)
@@ -68,8 +83,8 @@ def ticket_type(form: Form, event: Event, offered: Catalog, known: TicketType | 
     session_id = next((s.id for s in offered.sessions if str(s.id) == form.values.get("session")), None)
     if session_id is None:
         form.refuse("session", form.t("wrong.session"))
-    opens = moment(form, "starts", zone) if form.values.get("starts", "").strip() else None
-    closes = moment(form, "ends", zone) if form.values.get("ends", "").strip() else None
+    opens = moment(form, "starts", zone, missing=NO_MOMENT) if form.values.get("starts", "").strip() else None
+    closes = moment(form, "ends", zone, missing=NO_MOMENT) if form.values.get("ends", "").strip() else None
     if opens and closes and closes <= opens:
         form.refuse("ends", form.t("wrong.order"))
     least = _number(form, "min", 1, 100) or 1
@@ -85,7 +100,7 @@ def ticket_type(form: Form, event: Event, offered: Catalog, known: TicketType | 
         description={event.language: description},
         price=cost,
         tax_bp=rate,
-        pool_ids=known.pool_ids if known else pools,
+        pool_ids=known.pool_ids if known else like.pool_ids if like else pools,
         rank=offered.types.index(known) if known else len(offered.types),
         sales_start=opens,
         sales_end=closes,
@@ -133,10 +148,30 @@ def voucher(form: Form, event: Event, offered: Catalog) -> VoucherDraft | None:
         form.refuse("type", form.t("wrong.type.blocks"))
     expires = None
     if form.values.get("ends", "").strip():
-        expires = moment(form, "ends", dates.zone(event.timezone))
+        expires = moment(form, "ends", dates.zone(event.timezone), missing=NO_MOMENT)
     if form.errors:
         return None
     return VoucherDraft(code, type_id, max_uses, effect, value, blocks, expires)
+
+
+def uses(form: Form, event: Event) -> tuple[int, datetime | None]:
+    """How often a voucher is good, and until when."""
+    most = _number(form, "max_uses", 1, 1_000_000) or 1
+    ends = (
+        moment(form, "ends", dates.zone(event.timezone), missing=NO_MOMENT)
+        if form.values.get("ends", "").strip()
+        else None
+    )
+    return most, ends
+
+
+def uses_values(known: Uses, event: Event) -> dict[str, str]:
+    ends = known.expires_at.astimezone(dates.zone(event.timezone)) if known.expires_at else None
+    return {
+        "code": known.code,
+        "max_uses": str(known.max_uses),
+        "ends": ends.strftime("%Y-%m-%dT%H:%M") if ends else "",
+    }
 
 
 def question(form: Form, event: Event) -> QuestionDraft | None:
@@ -157,6 +192,18 @@ def question(form: Form, event: Event) -> QuestionDraft | None:
         choices=tuple({event.language: line} for line in lines) if kind == "choice" else (),
         is_required=form.values.get("is_required") == "yes",
     )
+
+
+def question_values(known: Question, event: Event) -> dict[str, str]:
+    language = event.language
+    return {
+        "label": known.label.text(language),
+        "hint": known.hint.text(language),
+        "kind": known.kind,
+        "choices": "\n".join(choice.text(language) for choice in known.choices),
+        "is_required": "yes" if known.is_required else "",
+        "version": str(known.version),
+    }
 
 
 def _number(form: Form, field: str, low: int, high: int) -> int | None:

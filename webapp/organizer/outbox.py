@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 SHOWN = 100
 WHYS = frozenset({
     "auth", "recipient", "sender", "text", "answer", "silent", "away", "tls", "lacks", "secret", "folder", "slow",
-    "memory", "mistake", "lost",
+    "memory", "mistake", "lost", "hook-answer", "hook-url", "hook-name", "hook-private", "hook-silent", "hook-tls",
+    "hook-away",
 })  # fmt: skip
 OUTBOX = HOME + "/outbox"
 

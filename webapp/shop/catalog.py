@@ -61,6 +61,7 @@ class Question:
     choices: tuple[Texts, ...]
     is_required: bool
     type_ids: frozenset[UUID]
+    version: int = 1
 
     def is_for(self, type_id: UUID) -> bool:
         return not self.type_ids or type_id in self.type_ids
@@ -199,6 +200,7 @@ async def questions(connection: Connection, event_id: UUID, language: str) -> tu
             choices=tuple(Texts(choice, language) for choice in json.loads(row["choices"])),
             is_required=row["is_required"],
             type_ids=frozenset(row["type_ids"]),
+            version=row["version"],
         )
         for row in rows
     )

@@ -35,6 +35,7 @@ class Ticket:
     tax_bp: int
     secret: str
     is_cancelled: bool
+    is_inside: bool  # somebody came in with it
     may_be_cancelled: bool
 
 
@@ -182,7 +183,8 @@ async def count(connection: Connection, event_id: UUID) -> dict[str, int]:
 async def _with_tickets(connection: Connection, orders: list[asyncpg.Record]) -> list[Order]:
     rows = await connection.fetch(
         "SELECT x.id, x.order_id, x.rank, t.title AS type_title, s.title AS session_title, s.starts_at, s.ends_at, "
-        "h.name AS holder, x.gross, x.net, x.tax, x.tax_bp, x.secret, x.is_held, x.cancelled_at "
+        "h.name AS holder, x.gross, x.net, x.tax, x.tax_bp, x.secret, x.is_held, x.cancelled_at, "
+        "EXISTS (SELECT FROM checkin c WHERE c.position_id = x.id AND c.mark IS NULL AND c.undone_at IS NULL) AS is_inside "
         "FROM order_position x JOIN ticket_type t ON t.id = x.type_id JOIN event_session s ON s.id = x.session_id "
         "LEFT JOIN person h ON h.id = x.person_id WHERE x.order_id = ANY($1) ORDER BY x.rank",
         [order["id"] for order in orders],
@@ -222,7 +224,9 @@ def _order(order: asyncpg.Record, tickets: list[asyncpg.Record]) -> Order:
                 tax_bp=row["tax_bp"],
                 secret=secret_text(row["secret"]),
                 is_cancelled=row["cancelled_at"] is not None,
+                is_inside=row["is_inside"],
                 may_be_cancelled=row["is_held"]
+                and not row["is_inside"]
                 and order["self_cancel_hours"] is not None
                 and order["now"] < row["starts_at"] - timedelta(hours=order["self_cancel_hours"]),
             )

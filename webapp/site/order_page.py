@@ -118,7 +118,7 @@ async def change_holder(request: web.Request) -> web.StreamResponse:
     async with request.app[DATABASE].transaction() as connection:
         order = await _order(request, connection)
         ticket = next((t for t in order.valid if str(t.id) == form.values.get("ticket")), None)
-        if ticket is None or order.state not in ("pending", "paid"):
+        if ticket is None or ticket.is_inside or order.state not in ("pending", "paid"):
             raise web.HTTPNotFound
         if form.errors:
             event = await events.by_id(connection, order.event_id)

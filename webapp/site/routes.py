@@ -5,6 +5,7 @@ from __future__ import annotations
 from skep.webapp.site import (
     calendar,
     cart,
+    checkin_page,
     checkout,
     event_list,
     event_page,
@@ -20,6 +21,7 @@ routes = [
     *event_page.routes,
     *calendar.routes,
     *cart.routes,
+    *checkin_page.routes,
     *checkout.routes,
     *waiting_page.routes,
     *order_page.routes,

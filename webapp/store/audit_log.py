@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from skep.webapp.store.pool import Connection
 
 KINDS = ("event", "order", "person", "payment", "position", "type", "session", "pool", "voucher", "question",
-         "waiting_entry", "checkin", "token", "enrolment", "legal_text", "job", "site")  # fmt: skip
+         "waiting_entry", "checkin", "checkin_list", "webhook", "token", "enrolment", "legal_text", "job", "site")  # fmt: skip
 ACTORS = ("member", "buyer", "token", "provider", "clock")
 
 

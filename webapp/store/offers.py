@@ -207,6 +207,33 @@ async def delete_voucher(connection: Connection, event_id: UUID, voucher_id: UUI
         raise InUse from error
 
 
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """How often a voucher is good, and until when."""
+
+    id: UUID
+    code: str
+    max_uses: int
+    expires_at: datetime | None
+
+
+async def uses(connection: Connection, event_id: UUID, voucher_id: UUID) -> Uses | None:
+    row = await connection.fetchrow(
+        "SELECT id, code, max_uses, expires_at FROM voucher WHERE id = $1 AND event_id = $2", voucher_id, event_id
+    )
+    return None if row is None else Uses(**dict(row))
+
+
+async def end_voucher(connection: Connection, event_id: UUID, voucher_id: UUID, expires_at: datetime | None) -> None:
+    """Until when it is good; None: always. What was ordered with it stays."""
+    await connection.execute(
+        "UPDATE voucher SET expires_at = $3, version = version + 1 WHERE id = $1 AND event_id = $2",
+        voucher_id,
+        event_id,
+        expires_at,
+    )
+
+
 async def limit_voucher(connection: Connection, event_id: UUID, voucher_id: UUID, max_uses: int) -> None:
     """Raises InUse if it was used more often already. Must run in a transaction that holds the voucher's lock."""
     used = await connection.fetchval(
@@ -243,6 +270,41 @@ async def create_question(connection: Connection, event_id: UUID, draft: Questio
         list(draft.type_ids),
     )
     return question_id
+
+
+async def save_question(
+    connection: Connection, event_id: UUID, question_id: UUID, draft: QuestionDraft, *, version: int
+) -> None:
+    """Other words in the draft's language; those in other languages stay. For which types it is asked stays too.
+
+    Raises StaleVersion unless it still has *version*.
+    """
+    row = await connection.fetchrow(
+        "SELECT choices FROM question WHERE id = $1 AND event_id = $2 AND version = $3 FOR UPDATE",
+        question_id,
+        event_id,
+        version,
+    )
+    if row is None:
+        raise StaleVersion
+    before = json.loads(row["choices"])
+    choices = [
+        {**(before[place] if place < len(before) else {}), **choice} for place, choice in enumerate(draft.choices)
+    ]
+    await connection.execute(
+        "UPDATE question SET kind = $2, label = label || $3::jsonb, hint = hint || $4::jsonb, choices = $5, "
+        "is_required = $6, version = version + 1 WHERE id = $1",
+        question_id,
+        draft.kind,
+        _json(draft.label),
+        _json(draft.hint),
+        json.dumps(choices, ensure_ascii=False),
+        draft.is_required,
+    )
+
+
+async def is_answered(connection: Connection, question_id: UUID) -> bool:
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM answer WHERE question_id = $1)", question_id))
 
 
 async def delete_question(connection: Connection, event_id: UUID, question_id: UUID) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -57,12 +57,6 @@ async def finish(connection: Connection, token_id: UUID, name: bytes, status: in
 
 async def forget(connection: Connection, token_id: UUID, name: bytes) -> None:
     await connection.execute("DELETE FROM idempotency WHERE token_id = $1 AND key_sha256 = $2", token_id, name)
-
-
-async def next_due(connection: Connection) -> datetime | None:
-    """When the oldest is to be forgotten."""
-    oldest: datetime | None = await connection.fetchval("SELECT min(created_at) FROM idempotency")
-    return None if oldest is None else oldest + KEPT
 
 
 async def sweep(connection: Connection) -> None:

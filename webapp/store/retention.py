@@ -56,20 +56,23 @@ async def erase(connection: Connection, keep: timedelta) -> int:
     return len(events)
 
 
-# All of an order's go together, ten years after the end of the year of the last.
+# All of an order's go together, ten years after the end of the year of the last. Only old ones are looked at: this is
+# asked whenever somebody asks what is due.
+_OLD_ORDERS = "SELECT order_id FROM invoice WHERE issued_on < clock_timestamp() - make_interval(years => $1)"
 _OLD_INVOICES = """
-SELECT order_id FROM invoice GROUP BY order_id
+SELECT order_id FROM invoice WHERE order_id IN (:old) GROUP BY order_id
 HAVING max(year) < extract(year FROM clock_timestamp() AT TIME ZONE 'UTC') - $1
-"""
+""".replace(":old", _OLD_ORDERS)
+_NEXT_INVOICES = """
+SELECT make_timestamptz(coalesce(
+    (SELECT min(last) FROM (SELECT max(year) AS last FROM invoice WHERE order_id IN (:old) GROUP BY order_id) AS orders),
+    (SELECT extract(year FROM min(issued_on)) FROM invoice))::integer + $1 + 1, 1, 1, 0, 0, 0, 'UTC')
+""".replace(":old", _OLD_ORDERS)
 
 
 async def next_invoices_due(connection: Connection) -> datetime | None:
     """When the first invoices are to be forgotten."""
-    due: datetime | None = await connection.fetchval(
-        "SELECT make_timestamptz(min(last) + $1 + 1, 1, 1, 0, 0, 0, 'UTC') "
-        "FROM (SELECT max(year) AS last FROM invoice GROUP BY order_id) AS orders",
-        INVOICES_KEPT_YEARS,
-    )
+    due: datetime | None = await connection.fetchval(_NEXT_INVOICES, INVOICES_KEPT_YEARS)
     return due
 
 

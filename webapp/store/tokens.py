@@ -6,6 +6,7 @@ may do it to. A revoked row stays: scans keep saying which device made them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 DEVICE_SCOPES: Final[tuple[Scope, ...]] = ("checkin",)
 PREFIXES = {"team": "skt_", "device": "skd_"}  # who finds one in a log or a repository knows what it is
 
+_SHAPE = re.compile(r"sk[td]_[A-Za-z0-9_-]{43}")
 ENROLMENT_LIFETIME = timedelta(minutes=10)  # a code is read from a screen, not sent by mail
 TOUCH_AFTER = timedelta(minutes=5)
 
@@ -68,6 +70,11 @@ def _token(row: asyncpg.Record) -> Token:
         used_at=row["used_at"],
         revoked_at=row["revoked_at"],
     )
+
+
+def is_token(text: str) -> bool:
+    """Could it be one of ours?"""
+    return _SHAPE.fullmatch(text) is not None
 
 
 async def find(connection: Connection, secret: str) -> Token | None:

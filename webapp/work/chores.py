@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from skep.webapp.errors import Busy, DatabaseDown
 from skep.webapp.shop import carts, orders, waiting
-from skep.webapp.store import jobs, quarantine, retention
+from skep.webapp.store import jobs, onces, quarantine, retention, webhooks
 
 if TYPE_CHECKING:
     from skep.webapp.store.pool import Connection, Database
@@ -44,15 +44,20 @@ def chores(*, keep_names: timedelta) -> tuple[Chore, ...]:
     async def sweep_due(connection: Connection) -> datetime | None:
         swept: datetime | None = await connection.fetchval(
             "SELECT least((SELECT min(expires_at) FROM cart) + $1::interval, "
-            "(SELECT min(done_at) FROM job WHERE done_at IS NOT NULL) + $2::interval)",
+            "(SELECT min(done_at) FROM job WHERE done_at IS NOT NULL) + $2::interval, "
+            "(SELECT min(created_at) FROM idempotency) + $3::interval, (SELECT min(at) FROM webhook_call) + $4::interval)",
             carts.KEPT_AFTER_END,
             jobs.KEPT_AFTER_DONE,
+            onces.KEPT,
+            webhooks.KEPT,
         )
         return swept
 
     async def sweep(connection: Connection) -> None:
         await carts.sweep(connection)
         await jobs.sweep(connection)
+        await onces.sweep(connection)
+        await webhooks.sweep(connection)
 
     return (
         Chore("expire orders", _orders_due, orders.expire),
@@ -64,7 +69,7 @@ def chores(*, keep_names: timedelta) -> tuple[Chore, ...]:
             lambda connection: retention.erase(connection, keep_names),
             is_inward=True,
         ),
-        Chore("old invoices", retention.next_invoices_due, retention.erase_invoices),
+        Chore("old invoices", retention.next_invoices_due, retention.erase_invoices, is_inward=True),
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from skep.webapp.settings import Quotas, Settings
-from skep.webapp.store import jobs, quotas
+from skep.webapp.store import jobs, quotas, webhooks
 from skep.webapp.work import chores
 from skep.webapp.work.chores import Chore
 
@@ -82,4 +82,5 @@ MAIL_KINDS = (
 def duties_of(settings: Settings) -> Duties:
     """Without a way to send mail, mails wait: nobody claims them."""
     todo = chores.chores(keep_names=timedelta(days=settings.retention_days))
-    return Duties(MAIL_KINDS if settings.mail is not None else (), todo, settings.quotas)
+    kinds = (webhooks.KIND, *(MAIL_KINDS if settings.mail is not None else ()))
+    return Duties(kinds, todo, settings.quotas)

@@ -8,6 +8,7 @@ from skep.webapp.i18n.en import (
     api,
     audit,
     buying,
+    checkin,
     doors,
     events,
     fields,
@@ -24,6 +25,7 @@ from skep.webapp.i18n.en import (
     privacy,
     site,
     team,
+    webhooks,
 )
 from skep.webapp.i18n.joined import joined
 
@@ -33,6 +35,7 @@ MESSAGES = joined(
     api.MESSAGES,
     audit.MESSAGES,
     buying.MESSAGES,
+    checkin.MESSAGES,
     doors.MESSAGES,
     events.MESSAGES,
     fields.MESSAGES,
@@ -49,4 +52,5 @@ MESSAGES = joined(
     privacy.MESSAGES,
     site.MESSAGES,
     team.MESSAGES,
+    webhooks.MESSAGES,
 )

@@ -70,6 +70,7 @@ MESSAGES: dict[str, str] = {
     "audit.type-created": "Ticket type added",
     "audit.type-saved": "Ticket type changed",
     "audit.pool-resized": "Number of places changed",
+    "audit.voucher-saved": "Code changed",
     "audit.voucher-created": "Code added",
     "audit.voucher-deleted": "Code removed",
     "audit.question-created": "Question added",

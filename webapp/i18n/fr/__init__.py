@@ -10,6 +10,7 @@ from skep.webapp.i18n.fr import (
     api,
     audit,
     buying,
+    checkin,
     doors,
     events,
     fields,
@@ -26,6 +27,7 @@ from skep.webapp.i18n.fr import (
     privacy,
     site,
     team,
+    webhooks,
 )
 from skep.webapp.i18n.joined import joined
 
@@ -46,6 +48,7 @@ _WRITTEN = joined(
     api.MESSAGES,
     audit.MESSAGES,
     buying.MESSAGES,
+    checkin.MESSAGES,
     doors.MESSAGES,
     events.MESSAGES,
     fields.MESSAGES,
@@ -62,5 +65,6 @@ _WRITTEN = joined(
     privacy.MESSAGES,
     site.MESSAGES,
     team.MESSAGES,
+    webhooks.MESSAGES,
 )
 MESSAGES = {key: _spaced(text) for key, text in _WRITTEN.items()}

@@ -70,6 +70,7 @@ MESSAGES: dict[str, str] = {
     "audit.type-created": "Type de billet ajouté",
     "audit.type-saved": "Type de billet modifié",
     "audit.pool-resized": "Nombre de places modifié",
+    "audit.voucher-saved": "Code modifié",
     "audit.voucher-created": "Code ajouté",
     "audit.voucher-deleted": "Code retiré",
     "audit.question-created": "Question ajoutée",

@@ -92,10 +92,17 @@ MESSAGES: dict[str, str] = {
     "edit.create": "Enregistrer le brouillon",
     "edit.save": "Enregistrer",
     "edit.cancel": "Annuler",
-    "edit.stale": "Quelqu’un d’autre a enregistré cet événement pendant que vous le modifiiez. Votre saisie est "
-    "ci-dessous et n’est pas encore enregistrée. Comparez-la à la page actuelle, puis enregistrez de nouveau pour la "
-    "remplacer.",
-    "edit.stale.link": "Voir ce qui est enregistré",
+    "edit.stale": "Quelqu’un d’autre a enregistré ceci pendant que vous le modifiiez. Votre saisie est dans le formulaire et n’est pas encore enregistrée. Voici où les deux diffèrent : corrigez le formulaire, puis enregistrez de nouveau.",
+    "edit.stale.same": "Quelqu’un d’autre a enregistré ceci entre-temps, avec le même contenu. Rien n’est perdu.",
+    "edit.stale.both": "Les deux versions",
+    "edit.stale.field": "Champ",
+    "edit.stale.theirs": "Enregistré",
+    "edit.stale.yours": "Le vôtre",
+    "clone.title": "Copier l’événement",
+    "clone.text": "La copie est un brouillon avec les mêmes mots, image, billets, places, questions et entrées. Ce qui est vendu n’est pas copié, ni les codes.",
+    "clone.starts": "Elle commence",
+    "clone.starts.hint": "La première date. Toutes les autres suivent.",
+    "clone.button": "Faire la copie",
     # Après une action
     "notice.created": "Brouillon enregistré. Publiez-le quand vous serez prêt.",
     "notice.saved": "Modifications enregistrées.",
