@@ -76,6 +76,10 @@ class Postgres:
                 raise RuntimeError(f"PostgreSQL did not start:\n{self.log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.02)
 
+    def tool(self, name: str) -> str:
+        """The path of `pg_dump` and its like, of this server's own version."""
+        return str(self._binaries / name)
+
     @property
     def runs(self) -> bool:
         return self._process is not None and self._process.poll() is None

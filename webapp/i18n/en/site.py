@@ -4,6 +4,8 @@ from __future__ import annotations
 
 MESSAGES: dict[str, str] = {
     "site.title": "Site and mails",
+    "site.stale": "Somebody else saved these settings while you were changing them. What you wrote is below and not saved yet.",
+    "site.stale.link": "See what is saved",
     "site.mail": "Mails to guests",
     "site.mail.lead": "In {language}; switch your language to write the others.",
     "site.mail.from": "Mails come from {sender}.",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 MESSAGES: dict[str, str] = {
     "site.title": "Site et e-mails",
+    "site.stale": "Quelqu’un d’autre a enregistré ces réglages pendant que vous les changiez. Votre saisie est ci-dessous et n’est pas encore enregistrée.",
+    "site.stale.link": "Voir ce qui est enregistré",
     "site.mail": "E-mails aux invités",
     "site.mail.lead": "En {language} ; changez de langue pour écrire les autres.",
     "site.mail.from": "Les e-mails partent de {sender}.",
