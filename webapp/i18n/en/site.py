@@ -15,8 +15,6 @@ MESSAGES: dict[str, str] = {
     "site.footer.hint": "Who you are, and how to reach you.",
     "site.reply": "Answers go to",
     "site.reply.hint": "Empty: as whoever runs this platform has set it.",
-    "site.stale": "Somebody else saved this page meanwhile. Look at theirs; saving again puts yours in its place.",
-    "site.stale.link": "What they saved",
     "site.robots": "Against robots",
     "site.confirms": "Free tickets count only when their buyer has confirmed by mail",
     "site.confirms.hint": "The places are kept for two hours; whoever does not confirm gives them back.",

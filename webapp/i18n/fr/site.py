@@ -15,9 +15,6 @@ MESSAGES: dict[str, str] = {
     "site.footer.hint": "Qui vous êtes, et comment vous joindre.",
     "site.reply": "Les réponses vont à",
     "site.reply.hint": "Vide : selon le réglage de qui gère cette plateforme.",
-    "site.stale": "Quelqu’un d’autre a enregistré cette page entre-temps. Regardez la sienne ; enregistrer de nouveau met "
-    "la vôtre à sa place.",
-    "site.stale.link": "Ce qui a été enregistré",
     "site.robots": "Contre les robots",
     "site.confirms": "Les billets gratuits ne comptent qu’une fois confirmés par e-mail",
     "site.confirms.hint": "Les places sont gardées deux heures ; sans confirmation, elles sont rendues.",
