@@ -21,13 +21,16 @@ LEAST_BYTES = 96 * 1024 * 1024  # less, and Python with its libraries does not s
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
-def memory_bytes(container: Path = CONTAINER_LIMIT) -> int:
-    """What this process may take: what its container leaves beside the site, and no more than MEMORY_BYTES."""
+def memory_bytes(container: Path = CONTAINER_LIMIT, *, alone: bool = False) -> int:
+    """What this process may take: what its container leaves beside the site, and no more than MEMORY_BYTES.
+
+    *alone*: the container is its own, and a little less than its limit is an error here instead of an end.
+    """
     try:
         most = int(container.read_text())
     except (OSError, ValueError):  # no such limit, or "max"
         return MEMORY_BYTES
-    return max(LEAST_BYTES, min(MEMORY_BYTES, most - LEFT_TO_THE_SITE_BYTES))
+    return max(LEAST_BYTES, min(MEMORY_BYTES, most * 9 // 10 if alone else most - LEFT_TO_THE_SITE_BYTES))
 
 
 def go_first() -> None:

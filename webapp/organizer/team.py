@@ -128,11 +128,16 @@ async def _set_disabled(request: web.Request, member: SignedIn, *, disabled: boo
     async with request.app[DATABASE].transaction() as connection:
         who = await _who(request, connection)
         try:
+            if not disabled and who.is_disabled:
+                await quotas.require_member(connection, request.app[SETTINGS].quotas)
             if await team.set_disabled(connection, who, disabled=disabled):
                 action = "organizer disabled" if disabled else "organizer enabled"
                 await _audited(connection, member, action, who.person_id)
-        except LastOwner:
-            form.refuse("role", form.t("team.last"))
+        except (LastOwner, QuotaReached) as refusal:
+            said = form.t("team.last")
+            if isinstance(refusal, QuotaReached):
+                said = form.t.n("quota.members", refusal.limit)
+            form.refuse("role", said)
             form.values["role"] = who.role
             return _form(request, member, who, await team.choices(connection, who.person_id), form, status=422)
     return redirect(f"{TEAM}/{who.person_id}?notice={'disabled' if disabled else 'enabled'}")

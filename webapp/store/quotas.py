@@ -22,7 +22,7 @@ NOT_COUNTED = ("mail.reset", "mail.invitation")  # a way into the site is never 
 
 async def require_member(connection: Connection, quotas: Quotas) -> None:
     """Room for one more organizer. Raises QuotaReached. Must run in the transaction that adds it."""
-    await _require(connection, "members", quotas.members, "SELECT count(*) FROM member")
+    await _require(connection, "members", quotas.members, "SELECT count(*) FROM member WHERE disabled_at IS NULL")
 
 
 async def require_event(connection: Connection, quotas: Quotas) -> None:

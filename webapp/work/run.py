@@ -24,7 +24,7 @@ async def work(settings: Settings, *, until_idle: bool) -> None:
     """Until SIGTERM; *until_idle*: or until there was nothing to do for a while, or standard input ends."""
     if until_idle:  # beside a web process
         limits.go_first()
-    limits.bound_memory()
+    limits.bound_memory(limits.memory_bytes(alone=not until_idle))
     alarm = asyncio.create_task(limits.wind_alarm(), name="alarm")
     stop = stop_by_signal()
     database = Database(settings.worker_database, name="skep worker")

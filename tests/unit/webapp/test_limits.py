@@ -30,6 +30,12 @@ def test_a_worker_leaves_the_site_its_memory(tmp_path: Path, said: str | None, m
     assert limits.memory_bytes(path) == mb * MB
 
 
+def test_a_worker_that_is_a_service_of_its_own_has_its_container(tmp_path: Path) -> None:
+    path = tmp_path / "memory.max"
+    path.write_text(f"{256 * MB}\n")
+    assert limits.memory_bytes(path, alone=True) == 256 * MB * 9 // 10
+
+
 def test_a_web_process_loads_no_library_for_files_or_mail() -> None:
     code = (
         "import sys, skep.webapp.server\n"
