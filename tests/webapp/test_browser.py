@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,7 +103,7 @@ async def test_pages_fit_every_screen_and_break_no_rule_of_their_own(
     organizer: Visitor, visitor: Visitor, tenant: Tenant, browser: Browser, pictures: Path
 ) -> None:
     """No sideways scrolling at 360 px, no refused resource, targets of 44 px, a label on every field."""
-    problems = await _look(browser, tenant, "empty", "/", pictures)
+    problems = await _look(browser, tenant, {"empty": "/"}, pictures)
     assert await seed(Settings.read(tenant.env)) == 4
     studio = await organizer.create_event(title=LONG_TITLE, ends="2090-12-06T01:00", capacity="1")
     await organizer.publish(studio)
@@ -115,7 +115,7 @@ async def test_pages_fit_every_screen_and_break_no_rule_of_their_own(
     full = re.search(r'href="(/events/[^"]*/waiting/[^"]*)"', (await _filled(visitor)).text)
     assert full is not None
     cookie = organizer.cookies()["session"]
-    for name, path in {
+    public = {
         "list": "/",
         "search-nothing": "/?q=opera",
         "event": workshop,
@@ -134,14 +134,16 @@ async def test_pages_fit_every_screen_and_break_no_rule_of_their_own(
         "missing": "/nowhere",
         "sign-in": "/organizer/sign-in",
         "invitation": f"/invite/{await make_invitation(tenant)}",
-    }.items():
-        problems += await _look(browser, tenant, name, path, pictures)
-    for name, path in {"cart": f"{workshop}/cart", "checkout": f"{workshop}/checkout"}.items():
-        problems += await _look(browser, tenant, name, path, pictures, cart=buyer)
-    problems += await _look(browser, tenant, "checkout-wrong", f"{workshop}/checkout", pictures, cart=buyer, send=True)
+    }
+    problems += await _look(browser, tenant, public, pictures)
+    buying = {"cart": f"{workshop}/cart", "checkout": f"{workshop}/checkout"}
+    problems += await _look(browser, tenant, buying, pictures, cart=buyer)
+    problems += await _look(
+        browser, tenant, {"checkout-wrong": f"{workshop}/checkout"}, pictures, cart=buyer, send=True
+    )
     order = await _ordered(visitor)
-    problems += await _look(browser, tenant, "order-transfer", order, pictures)
-    problems += await _look(browser, tenant, "order-free", (await visitor.register("open-studio-night")).path, pictures)
+    free = (await visitor.register("open-studio-night")).path
+    problems += await _look(browser, tenant, {"order-transfer": order, "order-free": free}, pictures)
     connection = await tenant.admin()
     event_id = await connection.fetchval("SELECT id FROM event WHERE slug = 'bookbinding-weekend'")
     type_id = await connection.fetchval(
@@ -149,9 +151,9 @@ async def test_pages_fit_every_screen_and_break_no_rule_of_their_own(
     )
     await connection.execute("UPDATE event SET status = 'postponed' WHERE slug = 'makers-market'")
     await connection.close()
-    problems += await _look(browser, tenant, "event-postponed", "/events/makers-market", pictures)
+    problems += await _look(browser, tenant, {"event-postponed": "/events/makers-market"}, pictures)
     here = f"/organizer/events/{event_id}"
-    for name, path in {
+    organizing = {
         "dashboard": "/organizer",
         "legal-edit": "/organizer/legal",
         "manage": here,
@@ -164,21 +166,21 @@ async def test_pages_fit_every_screen_and_break_no_rule_of_their_own(
         "offer-voucher": f"{here}/tickets/vouchers/new",
         "offer-question": f"{here}/tickets/questions/new",
         "offer-session": f"{here}/tickets/sessions/new",
-    }.items():
-        problems += await _look(browser, tenant, name, path, pictures, session=cookie)
+    }
+    problems += await _look(browser, tenant, organizing, pictures, session=cookie)
     assert problems == []
 
 
 async def test_pages_of_mail_and_pictures_fit_too(
     organizer: Visitor, visitor: Visitor, tenant: Tenant, browser: Browser, pictures: Path, eyes: Connection
 ) -> None:
-    problems = await _look(browser, tenant, "reset", "/organizer/reset", pictures)
+    problems = await _look(browser, tenant, {"reset": "/organizer/reset"}, pictures)
     cookie = organizer.cookies()["session"]
-    problems += await _look(browser, tenant, "outbox-empty", "/organizer/outbox", pictures, session=cookie)
+    problems += await _look(browser, tenant, {"outbox-empty": "/organizer/outbox"}, pictures, session=cookie)
     assert await seed(Settings.read(tenant.env)) == 4
     event_id = await eyes.fetchval("SELECT id FROM event WHERE slug = 'open-studio-night'")
     here = f"/organizer/events/{event_id}"
-    problems += await _look(browser, tenant, "picture-none", f"{here}/picture", pictures, session=cookie)
+    problems += await _look(browser, tenant, {"picture-none": f"{here}/picture"}, pictures, session=cookie)
     await organizer.get(f"{here}/picture")
     answer = await send(organizer, here, poster(), alt="Evening light over workbenches")
     assert answer.status == 200
@@ -187,18 +189,17 @@ async def test_pages_of_mail_and_pictures_fit_too(
         "UPDATE job SET dead_at = clock_timestamp(), attempts = 1, "
         "error = 'recipient 550' WHERE id IN (SELECT id FROM job LIMIT 3)"
     )
-    problems += await _look(browser, tenant, "event-picture", "/events/open-studio-night", pictures)
-    problems += await _look(browser, tenant, "list-picture", "/", pictures)
-    problems += await _look(browser, tenant, "order-tickets", order, pictures)
-    for name, path in {
+    pictured = {"event-picture": "/events/open-studio-night", "list-picture": "/", "order-tickets": order}
+    problems += await _look(browser, tenant, pictured, pictures)
+    organizing = {
         "picture": f"{here}/picture",
         "outbox": "/organizer/outbox",
         "team": "/organizer/team",
         "dashboard-dead": "/organizer",
         "manage-picture": here,
         "orders-resend": f"{here}/orders",
-    }.items():
-        problems += await _look(browser, tenant, name, path, pictures, session=cookie)
+    }
+    problems += await _look(browser, tenant, organizing, pictures, session=cookie)
     assert problems == []
 
 
@@ -233,14 +234,13 @@ async def _ordered(visitor: Visitor) -> str:
 async def _look(
     browser: Browser,
     tenant: Tenant,
-    name: str,
-    path: str,
+    paths: Mapping[str, str],
     pictures: Path,
     *,
     send: bool = False,
     **cookies: str,
 ) -> list[str]:
-    """What is wrong with a page in each view, which is kept as a picture. *send*: its form is sent as it is first."""
+    """What is wrong with pages, by name, in each view, which is kept as a picture. *send*: their forms are sent first."""
     problems = []
     for width, dark, language in VIEWS:
         async with browser.page(
@@ -248,12 +248,13 @@ async def _look(
         ) as page:
             for cookie, value in cookies.items():
                 await page.call("Network.setCookie", name=cookie, value=value, url=tenant.url)
-            await page.go(tenant.url + path)
-            if send:
-                await page.submit()
-            view = f"{name}-{width}-{'dark' if dark else 'light'}-{language}"
-            await page.screenshot(pictures / f"{view}.png")
-            problems += [f"{view}: {problem}" for problem in await _problems(page)]
+            for name, path in paths.items():
+                await page.go(tenant.url + path)
+                if send:
+                    await page.submit()
+                view = f"{name}-{width}-{'dark' if dark else 'light'}-{language}"
+                await page.screenshot(pictures / f"{view}.png")
+                problems += [f"{view}: {problem}" for problem in await _problems(page)]
     return problems
 
 
