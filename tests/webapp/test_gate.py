@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
@@ -170,10 +171,10 @@ async def test_tickets_are_scanned_with_the_camera_with_and_without_network(
 
         await cut(page, edge, False)
         await until(page, "document.getElementById('queue').dataset.waiting === '0'")
-        rows = await eyes.fetch("SELECT gate, mark FROM checkin ORDER BY id")
-        assert [(row["gate"], row["mark"]) for row in rows] == [
-            ("Gate A", None), ("Gate A", None), ("Gate B", None), ("Gate A", "already_redeemed"), ("Gate A", None),
-        ]  # fmt: skip
+        rows = await eyes.fetch("SELECT gate, mark FROM checkin")
+        assert Counter((row["gate"], row["mark"]) for row in rows) == {
+            ("Gate A", None): 3, ("Gate B", None): 1, ("Gate A", "already_redeemed"): 1,
+        }  # fmt: skip
         camera.show(spare)
         await until(page, "!document.getElementById('answer').hidden")
         await page.screenshot(pictures / "gate-in-360-light-en.png")
