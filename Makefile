@@ -36,7 +36,7 @@ check: $(STAMP) ## format, lint, strict types, layers, pure tests
 	$(BIN)/pytest --quiet tests/unit
 
 test: $(STAMP) ## everything, the swarm tests too where an engine is there or can be
-	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
 
 test-long: $(STAMP) ## what is too long for every change (ARGS=tests/faults: only there)
 	$(BIN)/pytest -m long $(ARGS)

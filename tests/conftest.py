@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["tests.rig.fixtures"]
 
@@ -21,21 +22,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, help="the one seed to play again")
 
 
-HERE = Path(__file__).parent
 # What shares one three-manager swarm; everything else waits for nothing of it, and runs beside it.
 ON_THE_SWARM = ("e2e", "engine", "rig", "several", "faults/test_leader.py", "faults/test_swarm_engine.py")
 
 
-def worker_group(path: Path) -> str:
-    """Tests of one group run in one worker: a swarm, a hive or a site is started once for all of them."""
-    place = path.relative_to(HERE).as_posix()
-    return "swarm" if place.startswith(ON_THE_SWARM) else place.partition("/")[0]
+class ByRoom(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Tests of one room run in one worker: a swarm, a hive or a site is started once for all of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        place = nodeid.partition("::")[0].removeprefix("tests/")
+        return "swarm" if place.startswith(ON_THE_SWARM) else place.partition("/")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByRoom:
+    return ByRoom(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What is marked long runs when it is asked for: by --long, or by -m."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(worker_group(item.path)))
     if config.getoption("--long") or "long" in config.getoption("-m"):
         return
     left_out = [item for item in items if item.get_closest_marker("long")]
