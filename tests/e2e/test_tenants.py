@@ -195,9 +195,16 @@ def test_a_tenants_login_cannot_leave_its_database(hive: Hive) -> None:
 def test_a_tenants_cache_user_reaches_its_own_keys_only(hive: Hive) -> None:
     uids = {name: hive.items()[name]["metadata"]["uid"] for name in ("acme", "birch")}
     user, password = hive.database_of("acme"), _password_of(hive, "acme", "cache-password", "cache")
-    assert hive.redis(user, password, "SET", f"{uids['acme']}:greeting", "hello", "EX", "60") == "OK"
-    assert hive.redis(user, password, "GET", f"{uids['acme']}:greeting") == "hello"
-    for words in (("GET", f"{uids['birch']}:x"), ("SET", "x", "1"), ("KEYS", "*"), ("ACL", "LIST"), ("FLUSHALL",)):
+    own = f"{uids['acme']}:tries"
+    hive.redis(user, password, "UNLINK", own)
+    assert hive.redis(user, password, "INCRBY", own, "2") == "2"
+    assert hive.redis(user, password, "PEXPIRE", own, "60000") in ("1", "OK"), (
+        "redis-cli and redis-py say it differently"
+    )
+    assert hive.redis(user, password, "GET", own) == "2"
+    others = (("GET", f"{uids['birch']}:tries"), ("INCRBY", "tries", "1"))
+    unused = (("SET", own, "1"), ("KEYS", "*"), ("ACL", "LIST"), ("FLUSHALL",), ("EVAL", "return 1", "0"))
+    for words in (*others, *unused):
         assert "permissions" in hive.redis(user, password, *words), words
 
 
