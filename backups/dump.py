@@ -211,8 +211,9 @@ async def _stream(source: Source, snapshot: str, tally: _Tally) -> AsyncIterator
     finally:
         if process.returncode is None:
             process.kill()
+            await process.stdout.read()  # to its end: a pipe that nobody reads is never closed
             await process.wait()
-        complaining.cancel()
+        await complaining
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

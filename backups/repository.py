@@ -95,15 +95,14 @@ class Repository:
         return found[1] if found else said.strip()
 
     async def make(self) -> bool:
-        """Make the repository unless it is there; whether it was made. Two at once make one."""
+        """Make the repository unless it is there; whether it was made.
+
+        Never two at once: restic would leave two keys, one of which opens nothing, and might try that one first. Who
+        runs jobs sees to it that a tenant has one at a time.
+        """
         if await self.is_there():
             return False
-        try:
-            await self._run("init")
-        except BackupError:
-            if await self.is_there():  # somebody else was quicker
-                return False
-            raise
+        await self._run("init")
         return True
 
     async def is_there(self) -> bool:
@@ -132,7 +131,7 @@ class Repository:
             pass
         except BaseException:
             await _interrupt(process)
-            saying.cancel()
+            await saying  # to its end, which has come: a pipe that nobody reads is never closed
             raise
         else:
             process.stdin.close()
@@ -164,9 +163,11 @@ class Repository:
             if code := await process.wait():
                 raise _error("dump", code, complaint.decode(errors="replace"))
         finally:
-            if process.returncode is None:
-                await _interrupt(process)
-            complaining.cancel()
+            if process.returncode is None:  # somebody stopped reading; it holds no lock, so there is nothing to tidy
+                process.kill()
+                await process.stdout.read()
+                await process.wait()
+            await complaining
 
     async def forget(self, keep: Keep, *tags: str) -> None:
         """Forget what *keep* does not keep, of the snapshots with *tags*; their data goes with `prune`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -41,13 +40,6 @@ async def test_where_nothing_is_there_is_no_repository(tmp_path: Path) -> None:
     assert not await nowhere.repository.is_there()
     with pytest.raises(NoRepository):
         await nowhere.repository.snapshots()
-
-
-async def test_two_at_once_make_one_repository(tmp_path: Path) -> None:
-    made = repository_in(tmp_path / "job", tmp_path / "new")
-    assert sorted(await asyncio.gather(made.repository.make(), made.repository.make())) in ([False, True], [True, True])
-    await kept(made, b"x")
-    assert len(await made.repository.snapshots()) == 1
 
 
 @pytest.mark.long  # restic reads it again and again for a minute and a half
