@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from aiohttp import web
 
-from skep.webapp.bounded.parent import ChildFailed, ChildRefused
+from skep.webapp.http.files import drawn
 from skep.webapp.http.forms import NAME_LIMIT, Form, read_form
-from skep.webapp.http.keys import CHILDREN, DATABASE, LIMITS, PAGES, SETTINGS, VISIT
+from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.http.sessions import for_members
 from skep.webapp.i18n import dates
@@ -172,7 +171,7 @@ async def ticket_file(request: web.Request, member: SignedIn) -> web.StreamRespo
     if not order.has_tickets:
         raise web.HTTPNotFound
     pages = sheets.of_order(request.app[SETTINGS], order, event, request[VISIT].t.language)
-    return await _file(request, member, "tickets", pages.document(), sheets.file_name([order]))
+    return await drawn(request, member.member_id, "tickets", pages.document(), sheets.file_name([order]))
 
 
 @routes.get(ORDER_PATH + f"/invoices/{{invoice_id:{ID}}}.pdf")
@@ -184,20 +183,7 @@ async def invoice_file(request: web.Request, member: SignedIn) -> web.StreamResp
     if sheet is None:
         raise web.HTTPNotFound
     label, document = sheet
-    return await _file(request, member, "invoice", document, f"{label}.pdf")
-
-
-async def _file(request: web.Request, member: SignedIn, task: str, document: object, name: str) -> web.StreamResponse:
-    limit = request.app[LIMITS].files
-    if (wait_s := limit.retry_after_s(str(member.member_id))) is not None:
-        raise web.HTTPTooManyRequests(headers={"Retry-After": str(wait_s)})
-    limit.count(str(member.member_id))
-    try:
-        file = await request.app[CHILDREN].ask(task, json.dumps(document).encode())
-    except (ChildFailed, ChildRefused) as error:
-        raise RuntimeError(f"{task} could not be drawn") from error
-    headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'}
-    return web.Response(body=file, content_type="application/pdf", headers=headers)
+    return await drawn(request, member.member_id, "invoice", document, f"{label}.pdf")
 
 
 async def _found(request: web.Request, connection: Connection) -> tuple[Event, Order]:

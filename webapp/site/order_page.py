@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from aiohttp import web
 
-from skep.webapp.bounded.parent import ChildFailed, ChildRefused
+from skep.webapp.http.files import drawn
 from skep.webapp.http.forms import Form, read_form
-from skep.webapp.http.keys import CHILDREN, DATABASE, LIMITS, PAGES, SETTINGS, VISIT
+from skep.webapp.http.keys import DATABASE, PAGES, SETTINGS, VISIT
 from skep.webapp.http.pages import redirect
 from skep.webapp.shop import invoices, orders, payments, sheets, tickets
 from skep.webapp.shop.invoices import Invoice
@@ -61,7 +60,7 @@ async def ticket_file(request: web.Request) -> web.Response:
         raise web.HTTPNotFound
     request[VISIT].prefer(event.language)
     pages = sheets.of_order(request.app[SETTINGS], order, event, request[VISIT].t.language)
-    return await _file(request, order, "tickets", pages.document(), sheets.file_name([order]))
+    return await drawn(request, order.id, "tickets", pages.document(), sheets.file_name([order]))
 
 
 @routes.get(ORDER_PATH + "/invoices/{invoice_id:[0-9a-f-]{36}}.pdf")
@@ -77,7 +76,7 @@ async def invoice_file(request: web.Request) -> web.Response:
     if sheet is None:
         raise web.HTTPNotFound
     label, document = sheet
-    return await _file(request, order, "invoice", document, f"{label}.pdf")
+    return await drawn(request, order.id, "invoice", document, f"{label}.pdf")
 
 
 @routes.post(ORDER_PATH + "/confirm")
@@ -128,19 +127,6 @@ async def change_holder(request: web.Request) -> web.StreamResponse:
             return _page(request, order, event, issued, form=form, status=422)
         await orders.set_holder(connection, order.id, ticket.id, name, audit.BUYER)
     return redirect(f"/orders/{link}?notice=renamed")
-
-
-async def _file(request: web.Request, order: Order, task: str, document: object, name: str) -> web.Response:
-    limit = request.app[LIMITS].files
-    if (wait_s := limit.retry_after_s(str(order.id))) is not None:
-        raise web.HTTPTooManyRequests(headers={"Retry-After": str(wait_s)})
-    limit.count(str(order.id))
-    try:
-        file = await request.app[CHILDREN].ask(task, json.dumps(document).encode())
-    except (ChildFailed, ChildRefused) as error:
-        raise RuntimeError(f"{task} could not be drawn") from error
-    headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'}
-    return web.Response(body=file, content_type="application/pdf", headers=headers)
 
 
 async def _order(request: web.Request, connection: Connection) -> Order:
